@@ -1,0 +1,267 @@
+//! One batch in, one outcome per record: parse → validate → enrich → deduplicate → window.
+
+use crate::{
+    Event, Fault, Reason, Rules,
+    brake::Brake,
+    enriched,
+    event::Oddities,
+    headers::{Block, Envelope},
+    ledger::{Page, Row, Tallies},
+    letter::Letter,
+    minutes::Minutes,
+    row::{EventRows, LetterRows, Postmark, Source},
+    window::{Identities, Identity, Window},
+};
+
+/// One record of the raw topic.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    /// Partition of the raw topic.
+    pub partition: u32,
+    /// Offset in the partition.
+    pub offset: i64,
+    /// The log's timestamp, milliseconds since 1970.
+    pub log_time_ms: i64,
+    /// The key as sent.
+    pub key: Option<&'a [u8]>,
+    /// The value as sent; none on a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// The headers as sent.
+    pub headers: Block<'a>,
+    /// What the headers say.
+    pub envelope: Envelope<'a>,
+}
+
+/// The one outcome of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It became a row.
+    Accepted,
+    /// Its identity is known already.
+    Duplicate,
+    /// It became a dead letter.
+    DeadLettered(Reason),
+    /// It is no event but a page of ingest's ledger.
+    Page,
+}
+
+/// How a record is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judgement {
+    /// By the rules and the window.
+    Rules,
+    /// The warehouse refused its row for its content.
+    Refused,
+    /// It was judged before a crash, and the tables hold it as an event.
+    HeldEvent,
+    /// It was judged before a crash, and the tables hold it as a dead letter.
+    HeldLetter,
+    /// It was judged before a crash, and no table holds it.
+    HeldDuplicate,
+}
+
+/// What is the same for every record of a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'c> {
+    /// By what events are judged.
+    pub rules: &'c Rules,
+    /// The hash of identities.
+    pub identities: &'c Identities,
+    /// The log's id.
+    pub log_id: &'c str,
+    /// When, and by which release, the batch is judged.
+    pub postmark: Postmark<'c>,
+    /// The processor owns the partitions, so that minutes are written with the rows.
+    pub counted: bool,
+}
+
+/// What moves with the log's transaction.
+#[derive(Debug, Clone, Default)]
+pub struct Totals {
+    /// Records that are events.
+    pub read: u64,
+    /// Rows.
+    pub accepted: u64,
+    /// Known identities.
+    pub duplicate: u64,
+    /// Dead letters by reason, in the order of [`Reason::ALL`].
+    pub dead_lettered: [u64; Reason::ALL.len()],
+    /// Letters that are held.
+    pub held: u64,
+    /// What was odd about accepted events.
+    pub oddities: Oddities,
+}
+
+impl Totals {
+    /// Dead letters of all reasons.
+    #[must_use]
+    pub fn dead(&self) -> u64 {
+        self.dead_lettered.iter().sum()
+    }
+}
+
+/// An enriched event: its place in [`Batch::enriched_bytes`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Enriched {
+    /// Which record of the batch.
+    pub index: usize,
+    /// Where its JSON ends; it begins where the one before ends.
+    pub end: usize,
+    /// The identity, for whoever rebuilds the window.
+    pub identity: Identity,
+}
+
+/// The outcomes of one batch, while they grow.
+#[derive(Debug)]
+pub struct Batch<'c> {
+    context: Context<'c>,
+    /// Rows of `events`.
+    pub rows: EventRows,
+    /// Rows of `events_dlq`.
+    pub letter_rows: LetterRows,
+    /// Counts per minute.
+    pub minutes: Minutes,
+    /// Counts of the ledger.
+    pub tallies: Tallies,
+    /// Ledger rows that ingest sent.
+    pub pages: Vec<Row>,
+    /// Accepted events, in order.
+    pub enriched: Vec<Enriched>,
+    /// Their JSON, one after the other.
+    pub enriched_bytes: Vec<u8>,
+    /// Dead letters, in order.
+    pub letters: Vec<Letter>,
+    /// Sums for the metrics.
+    pub totals: Totals,
+}
+
+impl<'c> Batch<'c> {
+    /// An empty batch.
+    #[must_use]
+    pub fn new(context: Context<'c>) -> Self {
+        Self {
+            context,
+            rows: EventRows::default(),
+            letter_rows: LetterRows::default(),
+            minutes: Minutes::default(),
+            tallies: Tallies::default(),
+            pages: Vec::new(),
+            enriched: Vec::new(),
+            enriched_bytes: Vec::new(),
+            letters: Vec::new(),
+            totals: Totals::default(),
+        }
+    }
+
+    /// Takes the batch's record number `index`: exactly one outcome.
+    pub fn take(
+        &mut self,
+        index: usize,
+        record: &Record<'_>,
+        judgement: Judgement,
+        window: &mut Window,
+        brake: &mut Brake,
+    ) -> Outcome {
+        if record.envelope.ledger
+            && let Some(page) = record.value.and_then(|json| serde_json::from_slice(json).ok())
+        {
+            self.pages.extend(Page::rows(&page));
+            return Outcome::Page;
+        }
+        let outcome = self.judge(index, record, judgement, window, brake);
+        self.count(&record.envelope, outcome);
+        outcome
+    }
+
+    fn judge(
+        &mut self,
+        index: usize,
+        record: &Record<'_>,
+        judgement: Judgement,
+        window: &mut Window,
+        brake: &mut Brake,
+    ) -> Outcome {
+        let envelope = &record.envelope;
+        let event = match judgement {
+            Judgement::HeldDuplicate => Err(None),
+            Judgement::Refused => Err(Some(Fault::whole(Reason::WarehouseRefused))),
+            _ => self.context.rules.judge(record.value.unwrap_or_default(), envelope).map_err(Some),
+        };
+        // What the tables hold stands, also where today's rules would judge otherwise.
+        let event = match (judgement, event) {
+            (Judgement::HeldLetter, Ok(_)) => Err(Some(Fault::whole(Reason::WarehouseRefused))),
+            (Judgement::HeldEvent, Err(Some(_))) => Err(None),
+            (_, event) => event,
+        };
+        match event {
+            Ok(event) => self.accept(index, record, &event, window, brake),
+            Err(None) => Outcome::Duplicate,
+            Err(Some(fault)) => self.dead_letter(index, record, fault, brake),
+        }
+    }
+
+    fn accept(
+        &mut self,
+        index: usize,
+        record: &Record<'_>,
+        event: &Event<'_>,
+        window: &mut Window,
+        brake: &mut Brake,
+    ) -> Outcome {
+        brake.count(event.app_id, event.received_at, false);
+        let identity = self.context.identities.of(event.app_id, &event.event_id);
+        if !window.insert(record.partition, record.log_time_ms, identity) {
+            return Outcome::Duplicate;
+        }
+        self.rows.push(event, self.source(record), self.context.counted);
+        self.minutes.count(event);
+        enriched::write(event, &mut self.enriched_bytes);
+        self.enriched.push(Enriched { index, end: self.enriched_bytes.len(), identity });
+        let odd = &mut self.totals.oddities;
+        odd.wrong_type += event.oddities.wrong_type;
+        odd.unusable_metric += event.oddities.unusable_metric;
+        odd.unregistered += event.oddities.unregistered;
+        odd.lookup_failed += event.oddities.lookup_failed;
+        Outcome::Accepted
+    }
+
+    fn dead_letter(
+        &mut self,
+        index: usize,
+        record: &Record<'_>,
+        fault: Fault,
+        brake: &mut Brake,
+    ) -> Outcome {
+        let envelope = &record.envelope;
+        let held = envelope.app_id.is_some_and(|app| brake.count(app, envelope.received_at, true));
+        let source = self.source(record);
+        self.letter_rows.push(record, &fault, held, source, self.context.postmark);
+        self.totals.held += u64::from(held);
+        let reason = fault.reason;
+        self.letters.push(Letter { index, fault, held });
+        Outcome::DeadLettered(reason)
+    }
+
+    fn count(&mut self, envelope: &Envelope<'_>, outcome: Outcome) {
+        self.tallies.count(envelope, |tally| {
+            tally.read += 1;
+            match outcome {
+                Outcome::Accepted => tally.accepted += 1,
+                Outcome::Duplicate => tally.duplicate += 1,
+                Outcome::DeadLettered(_) => tally.dead_lettered += 1,
+                Outcome::Page => {}
+            }
+        });
+        self.totals.read += 1;
+        match outcome {
+            Outcome::Accepted => self.totals.accepted += 1,
+            Outcome::Duplicate => self.totals.duplicate += 1,
+            Outcome::DeadLettered(reason) => self.totals.dead_lettered[reason as usize] += 1,
+            Outcome::Page => {}
+        }
+    }
+
+    const fn source(&self, record: &Record<'_>) -> Source<'c> {
+        Source { log_id: self.context.log_id, partition: record.partition, offset: record.offset }
+    }
+}

@@ -1,0 +1,120 @@
+//! The brake: where too many of an app's events become dead letters, further letters are marked
+//! `held`, so that one command brings them back after the mend. Other apps are not touched.
+
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
+
+use crate::limits::{BRAKE_MIN_EVENTS, BRAKE_PERCENT, BRAKE_WINDOW};
+
+/// Span of one bucket of the sliding window.
+const BUCKET_MICROS: i64 = 10 * 1_000_000;
+
+/// Counts each app's recent outcomes, by the records' `received_at`.
+#[derive(Debug, Clone, Default)]
+pub struct Brake {
+    apps: HashMap<Box<str>, Recent>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Recent {
+    buckets: VecDeque<Bucket>,
+    events: u64,
+    dead: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    number: i64,
+    events: u64,
+    dead: u64,
+}
+
+impl Brake {
+    /// Counts one event of an app; `true` if it is dead and the app's brake is pulled.
+    pub fn count(&mut self, app_id: &str, received_at: i64, dead: bool) -> bool {
+        let bucket = received_at.div_euclid(BUCKET_MICROS);
+        if let Some(recent) = self.apps.get_mut(app_id) {
+            return recent.count(bucket, dead);
+        }
+        self.apps.entry(app_id.into()).or_default().count(bucket, dead)
+    }
+
+    /// The apps whose brake is pulled.
+    pub fn pulled(&self) -> impl Iterator<Item = &str> {
+        self.apps.iter().filter(|(_, recent)| recent.pulled()).map(|(app, _)| &**app)
+    }
+}
+
+impl Recent {
+    fn count(&mut self, number: i64, dead: bool) -> bool {
+        let newest = self.buckets.back().map_or(number, |bucket| bucket.number);
+        if number > newest || self.buckets.is_empty() {
+            self.buckets.push_back(Bucket { number, events: 0, dead: 0 });
+            self.forget(number);
+        }
+        // A straggler of an earlier moment counts where the newest are.
+        if let Some(bucket) = self.buckets.back_mut() {
+            bucket.events += 1;
+            bucket.dead += u64::from(dead);
+            self.events += 1;
+            self.dead += u64::from(dead);
+        }
+        dead && self.pulled()
+    }
+
+    fn forget(&mut self, newest: i64) {
+        let span = i64::try_from(BRAKE_WINDOW.as_micros()).unwrap_or(i64::MAX) / BUCKET_MICROS;
+        while self.buckets.front().is_some_and(|bucket| bucket.number <= newest - span) {
+            if let Some(old) = self.buckets.pop_front() {
+                self.events -= old.events;
+                self.dead -= old.dead;
+            }
+        }
+    }
+
+    const fn pulled(&self) -> bool {
+        self.events >= BRAKE_MIN_EVENTS && self.dead * 100 > self.events * BRAKE_PERCENT
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i64 = 1_000_000;
+
+    #[test]
+    fn needs_a_thousand_events_and_more_than_a_fifth() {
+        let mut brake = Brake::default();
+        for n in 0..999 {
+            assert!(!brake.count("a", 0, n % 2 == 0));
+        }
+        assert!(brake.count("a", 0, true), "the thousandth event, half of them dead");
+        assert!(!brake.count("b", 0, true), "another app is not touched");
+        assert!(!brake.count("a", 0, false), "a good event is never held");
+        assert_eq!(brake.pulled().collect::<Vec<_>>(), ["a"]);
+
+        let mut brake = Brake::default();
+        for n in 0..1_000 {
+            assert!(!brake.count("a", 0, n % 5 == 0), "exactly a fifth");
+        }
+        assert!(brake.count("a", 0, true));
+    }
+
+    #[test]
+    fn is_released_when_five_good_minutes_have_passed() {
+        let mut brake = Brake::default();
+        for _ in 0..1_000 {
+            brake.count("a", 0, true);
+        }
+        for n in 0..3_000 {
+            brake.count("a", 299 * SECOND, n < 10);
+        }
+        assert!(brake.count("a", 299 * SECOND, true), "1,011 of 4,001");
+        for _ in 0..1_000 {
+            brake.count("a", 310 * SECOND, false);
+        }
+        assert!(!brake.count("a", 310 * SECOND, true), "the bad minutes are forgotten");
+    }
+}

@@ -1,0 +1,182 @@
+//! The ledger: what every hop received and what became of it, per app and minute of
+//! `received_at`. What is not in it is not proved.
+
+use hashbrown::{Equivalent, HashMap};
+use serde::{Deserialize, Serialize};
+
+use crate::{headers::Envelope, time};
+
+/// A hop of the way, as the column `hop` names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Hop {
+    /// received = stored + rejected + deferred
+    Ingest,
+    /// read = accepted + duplicate + dead_lettered
+    Process,
+    /// Records that the log expired before they were read.
+    Log,
+    /// Not a count: every minute of this log up to this one is closed.
+    Closed,
+}
+
+impl Hop {
+    /// The name in the table.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ingest => "ingest",
+            Self::Process => "process",
+            Self::Log => "log",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// What became of events. Additive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Counts {
+    /// Events in readable bodies.
+    pub received: i64,
+    /// Acknowledged by the log before the deadline.
+    pub stored: i64,
+    /// Not kept, with a reason.
+    pub rejected: i64,
+    /// Not acknowledged before the deadline.
+    pub deferred: i64,
+    /// Deferred, and acknowledged after all.
+    pub late: i64,
+    /// Deferred, and refused by the log for good.
+    pub failed: i64,
+    /// Deferred, and never heard of again.
+    pub unknown: i64,
+    /// Bodies refused whole; their events were not counted.
+    pub refused_bodies: i64,
+    /// Records read by processing.
+    pub read: i64,
+    /// Records that became rows.
+    pub accepted: i64,
+    /// Records known already.
+    pub duplicate: i64,
+    /// Records that became dead letters.
+    pub dead_lettered: i64,
+    /// Records gone before they were read.
+    pub expired: i64,
+}
+
+/// One page of ingest's ledger: what one instance counted in one minute. It travels through the
+/// raw topic, so that it is written exactly once, after the events that it counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Page {
+    /// Boot id of the instance.
+    pub boot: String,
+    /// Number of the page within the boot: the same page sent twice is one page.
+    pub seq: i64,
+    /// Start of the minute, microseconds since 1970.
+    pub minute: i64,
+    /// Nothing more will be counted in this minute but late reports.
+    pub complete: bool,
+    /// The instance ended in order after this page.
+    pub closing: bool,
+    /// Counts by app; the empty app are bodies refused before their key was known.
+    pub apps: Vec<(String, Counts)>,
+}
+
+/// One row of the table `ledger`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The hop that counted.
+    pub hop: Hop,
+    /// Boot id of the ingest instance that stored the records, or `reprocess`.
+    pub source: Option<String>,
+    /// The app; absent on rows that only say that the hop was alive.
+    pub app_id: Option<String>,
+    /// Start of the minute of `received_at`, microseconds since 1970.
+    pub minute: i64,
+    /// Number of the page within the boot.
+    pub seq: Option<i64>,
+    /// The hop has written this minute for good.
+    pub complete: bool,
+    /// The closing mark of a boot.
+    pub closing: bool,
+    /// What was counted.
+    pub counts: Counts,
+}
+
+impl Page {
+    /// The rows of a page: one to say that the instance was alive, one for each app.
+    pub fn rows(&self) -> impl Iterator<Item = Row> {
+        let row = |app_id: Option<String>, counts| Row {
+            hop: Hop::Ingest,
+            source: Some(self.boot.clone()),
+            app_id,
+            minute: self.minute,
+            seq: Some(self.seq),
+            complete: self.complete,
+            closing: self.closing,
+            counts,
+        };
+        let alive = std::iter::once(row(None, Counts::default()));
+        alive.chain(self.apps.iter().map(move |(app, counts)| row(Some(app.clone()), *counts)))
+    }
+}
+
+/// The source of records that were brought back from the dead letters.
+pub const REPROCESS: &str = "reprocess";
+
+/// What processing counts: per source, app and minute of `received_at`.
+#[derive(Debug, Default)]
+pub struct Tallies {
+    counts: HashMap<Key, Counts>,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Key {
+    source: Option<Box<str>>,
+    app_id: Option<Box<str>>,
+    minute: i64,
+}
+
+#[derive(Hash)]
+struct KeyRef<'a> {
+    source: Option<&'a str>,
+    app_id: Option<&'a str>,
+    minute: i64,
+}
+
+impl Equivalent<Key> for KeyRef<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        self.minute == key.minute
+            && self.source == key.source.as_deref()
+            && self.app_id == key.app_id.as_deref()
+    }
+}
+
+impl Tallies {
+    /// Counts a record where it belongs.
+    pub fn count(&mut self, envelope: &Envelope<'_>, count: impl FnOnce(&mut Counts)) {
+        let source = if envelope.reprocessed { Some(REPROCESS) } else { envelope.boot };
+        let (app_id, minute) = (envelope.app_id, time::minute(envelope.received_at));
+        if let Some(counts) = self.counts.get_mut(&KeyRef { source, app_id, minute }) {
+            count(counts);
+            return;
+        }
+        let (source, app_id) = (source.map(Into::into), app_id.map(Into::into));
+        count(self.counts.entry(Key { source, app_id, minute }).or_default());
+    }
+
+    /// The rows, one for each key.
+    pub fn into_rows(self) -> impl Iterator<Item = Row> {
+        self.counts.into_iter().map(|(key, counts)| Row {
+            hop: Hop::Process,
+            source: key.source.map(Into::into),
+            app_id: key.app_id.map(Into::into),
+            minute: key.minute,
+            seq: None,
+            complete: false,
+            closing: false,
+            counts,
+        })
+    }
+}

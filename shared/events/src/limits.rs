@@ -1,0 +1,102 @@
+//! Every limit of the system: a number, its unit, and why it is what it is.
+//!
+//! A limit is an answer that names it, never a crash. Those a deployment may need to move are
+//! fields of [`Limits`]; the rest are constants that other promises are built on.
+
+use std::time::Duration;
+
+/// The limits of what a client may send. Configurable; [`Limits::default`] is the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a request body as sent: one Kafka batch of 1 MiB holds it.
+    pub body_bytes: usize,
+    /// Bytes of a request body after decompression: bounds what a bomb can cost.
+    pub decompressed_bytes: usize,
+    /// Events in one request: bounds the receipts and the work between two answers.
+    pub request_events: usize,
+    /// Bytes of one event: far under the broker's largest message, headers included.
+    pub event_bytes: usize,
+    /// Nested objects and arrays in one event, the event itself being the first.
+    pub json_depth: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 1 << 20,
+            decompressed_bytes: 8 << 20,
+            request_events: 500,
+            event_bytes: 32 << 10,
+            json_depth: 32,
+        }
+    }
+}
+
+/// Unicode scalars of `id` and `user_id`.
+pub const ID_SCALARS: usize = 128;
+
+/// An event may be this far ahead of its `received_at`: clocks differ, an hour they do not.
+pub const FUTURE_TOLERANCE_MICROS: i64 = 3_600 * 1_000_000;
+/// An event may be this old: later it would vanish with its expired partition.
+pub const MAX_AGE_MICROS: i64 = 365 * 86_400 * 1_000_000;
+/// From this difference of `sent_at` and `received_at` on, the device's clock is corrected.
+pub const CLOCK_SKEW_MICROS: i64 = 5 * 60 * 1_000_000;
+
+/// Range of `moves_used`.
+pub const MOVES_USED_MAX: i64 = 1_000_000;
+/// Range of `time_seconds` and `duration_sec`: a day.
+pub const SECONDS_MAX: f64 = 86_400.0;
+/// Range of `price_usd`.
+pub const PRICE_USD_MAX: f64 = 10_000.0;
+
+/// How long an identity is remembered, by the log's timestamp.
+pub const DEDUP_WINDOW: Duration = Duration::from_secs(15 * 60);
+/// Identities a process remembers: about 90 MB.
+pub const DEDUP_ENTRIES: usize = 3_500_000;
+
+/// The brake looks at this much of an app's past.
+pub const BRAKE_WINDOW: Duration = Duration::from_secs(5 * 60);
+/// The brake needs this many events before it judges.
+pub const BRAKE_MIN_EVENTS: u64 = 1_000;
+/// The brake is pulled past this share of dead letters, in percent.
+pub const BRAKE_PERCENT: u64 = 20;
+
+/// Ingest waits this long for the log to acknowledge, then answers `deferred`.
+pub const DELIVERY_DEADLINE: Duration = Duration::from_secs(5);
+/// What `Retry-After` tells a client whose events were deferred.
+pub const RETRY_AFTER: Duration = Duration::from_secs(2);
+/// A request's head must be complete after this long, its body after [`BODY_TIMEOUT`].
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// A request's body must be complete after this long: 1 MiB at 35 KB/s.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Connections a server holds at a time.
+pub const CONNECTIONS: usize = 4_096;
+/// A platform gives this long between SIGTERM and SIGKILL (Cloud Run: 10 s).
+pub const SHUTDOWN: Duration = Duration::from_secs(9);
+
+/// Events a second that one write key may send, and its burst.
+pub const KEY_EVENTS_PER_SECOND: u32 = 200_000;
+/// Events a second that one address may send within a key, and its burst.
+pub const ADDRESS_EVENTS_PER_SECOND: u32 = 5_000;
+/// Addresses remembered for rate limiting; beyond it the idle ones are forgotten.
+pub const ADDRESSES: usize = 100_000;
+
+/// Bytes waiting for the log before an append is refused at once: backpressure, not memory.
+pub const APPEND_QUEUE_BYTES: usize = 64 << 20;
+/// Bytes of one durable commit of the embedded log.
+pub const COMMIT_BYTES: usize = 8 << 20;
+
+/// Records of one processing batch.
+pub const BATCH_RECORDS: usize = 32_768;
+/// Bytes of one processing batch.
+pub const BATCH_BYTES: usize = 24 << 20;
+/// A batch is closed this long after its first record was seen, so that rows show within 2 s.
+pub const BATCH_LINGER: Duration = Duration::from_millis(400);
+
+/// A boot that wrote no minute for this long without its closing mark is dead.
+pub const BOOT_SILENCE: Duration = Duration::from_secs(3 * 60);
+
+/// A query of a person may take this long.
+pub const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
+/// A query of a person may return this many rows.
+pub const QUERY_ROWS: usize = 100_000;

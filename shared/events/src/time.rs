@@ -1,0 +1,170 @@
+//! Moments: microseconds since 1970-01-01T00:00:00Z, and the calendar of UTC.
+
+use chrono::{DateTime, Datelike, NaiveDate};
+
+/// Microseconds of a day.
+pub const DAY: i64 = 86_400 * 1_000_000;
+/// Microseconds of a minute.
+pub const MINUTE: i64 = 60 * 1_000_000;
+
+/// Longest text that can be a moment: date, time, fraction and offset.
+const LONGEST: usize = 64;
+
+/// Reads RFC 3339; without an offset it is UTC. Fractions are cut to microseconds.
+#[must_use]
+pub fn parse(text: &str) -> Option<i64> {
+    let bytes = text.as_bytes();
+    // `chrono` also takes a blank or an underscore for the `T`.
+    if bytes.len() > LONGEST || !matches!(bytes.get(10), Some(b'T' | b't')) {
+        return None;
+    }
+    let moment = if has_offset(bytes) {
+        DateTime::parse_from_rfc3339(text).ok()?
+    } else {
+        let mut padded = [0_u8; LONGEST + 1];
+        padded[..bytes.len()].copy_from_slice(bytes);
+        padded[bytes.len()] = b'Z';
+        let utc = std::str::from_utf8(&padded[..=bytes.len()]).ok()?;
+        DateTime::parse_from_rfc3339(utc).ok()?
+    };
+    Some(moment.timestamp_micros())
+}
+
+fn has_offset(bytes: &[u8]) -> bool {
+    let clock = bytes.get(11..).unwrap_or_default();
+    clock.iter().any(|byte| matches!(byte, b'Z' | b'z' | b'+' | b'-'))
+}
+
+/// Days since 1970-01-01, UTC.
+#[must_use]
+pub fn day(micros: i64) -> i32 {
+    i32::try_from(micros.div_euclid(DAY)).unwrap_or(i32::MAX)
+}
+
+/// Hour of the day, 0 to 23, UTC.
+#[must_use]
+pub const fn hour(micros: i64) -> i64 {
+    micros.rem_euclid(DAY) / (3_600 * 1_000_000)
+}
+
+/// Day of the week, Monday 0, UTC.
+#[must_use]
+pub const fn weekday(micros: i64) -> i64 {
+    // 1970-01-01 was a Thursday.
+    (micros.div_euclid(DAY) + 3).rem_euclid(7)
+}
+
+/// The start of the minute.
+#[must_use]
+pub const fn minute(micros: i64) -> i64 {
+    micros - micros.rem_euclid(MINUTE)
+}
+
+/// RFC 3339 in UTC, with as many digits of the second's fraction as needed.
+#[must_use]
+pub fn text(micros: i64) -> String {
+    DateTime::from_timestamp_micros(micros).map_or_else(
+        || micros.to_string(),
+        |moment| moment.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true),
+    )
+}
+
+/// Appends RFC 3339 in UTC with six digits of the second's fraction.
+pub fn write(micros: i64, out: &mut Vec<u8>) {
+    write_date(micros, out);
+    let of_day = micros.rem_euclid(DAY);
+    let seconds = of_day / 1_000_000;
+    for (before, number) in
+        [(b'T', seconds / 3_600), (b':', seconds / 60 % 60), (b':', seconds % 60)]
+    {
+        out.push(before);
+        digits(number, 2, out);
+    }
+    out.push(b'.');
+    digits(of_day % 1_000_000, 6, out);
+    out.push(b'Z');
+}
+
+/// Appends the date of UTC.
+pub fn write_date(micros: i64, out: &mut Vec<u8>) {
+    let date = NaiveDate::from_num_days_from_ce_opt(DAYS_TO_1970 + day(micros)).unwrap_or_default();
+    digits(i64::from(date.year()), 4, out);
+    out.push(b'-');
+    digits(i64::from(date.month()), 2, out);
+    out.push(b'-');
+    digits(i64::from(date.day()), 2, out);
+}
+
+/// Days from 0001-01-01, which is day 1, to 1970-01-01.
+const DAYS_TO_1970: i32 = 719_163;
+
+fn digits(number: i64, count: u32, out: &mut Vec<u8>) {
+    for power in (0..count).rev() {
+        let digit = number / 10_i64.pow(power) % 10;
+        out.push(b'0' + u8::try_from(digit).unwrap_or(0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc_3339_and_nothing_else() {
+        for good in [
+            "2026-11-23T11:59:00Z",
+            "2026-11-23t11:59:00z",
+            "2026-11-23T11:59:00",
+            "2026-11-23T13:59:00+02:00",
+            "2026-11-23T11:59:00.000Z",
+            "2026-11-23T11:59:00.0000000004",
+            "2026-11-23T11:59:00-00:00",
+        ] {
+            assert_eq!(parse(good), Some(1_795_435_140_000_000), "{good}");
+        }
+        for bad in [
+            "",
+            "yesterday",
+            "2026-11-23",
+            "2026-11-23 11:59:00Z",
+            "2026-11-23T11:59Z",
+            "2026-11-23T24:00:00Z",
+            "2026-11-23T11:60:00Z",
+            "2026-02-30T10:00:00Z",
+            "2026-13-01T10:00:00Z",
+            "2026-11-23T11:59:00+0200",
+            "2026-11-23T11:59:00+02",
+            "2026-11-23T11:59:00+25:00",
+            "2026-11-23T11:59:00,5Z",
+            "2026-11-23T11:59:00.Z",
+            "2026-11-23T11:59:00Z ",
+            " 2026-11-23T11:59:00Z",
+            "+2026-11-23T11:59:00Z",
+            "12026-11-23T11:59:00Z",
+            "20261123T115900Z",
+            "2026-W48-1T11:59:00Z",
+            "２０２６-11-23T11:59:00Z",
+        ] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn fractions_are_cut_not_rounded() {
+        let base = parse("2026-11-23T11:59:00Z").unwrap();
+        assert_eq!(parse("2026-11-23T11:59:00.1234567Z"), Some(base + 123_456));
+        assert_eq!(parse("2026-11-23T11:59:00.999999999Z"), Some(base + 999_999));
+        assert_eq!(parse("1969-12-31T23:59:59.9999999Z"), Some(-1));
+    }
+
+    #[test]
+    fn the_calendar_of_utc() {
+        let monday = parse("2026-11-23T11:59:00Z").unwrap();
+        assert_eq!((hour(monday), weekday(monday)), (11, 0));
+        assert_eq!(text(minute(monday + 59)), "2026-11-23T11:59:00Z");
+        let mut written = Vec::new();
+        write(monday + 59, &mut written);
+        assert_eq!(written, b"2026-11-23T11:59:00.000059Z");
+        assert_eq!((day(-1), hour(-1), weekday(-1)), (-1, 23, 2));
+    }
+}

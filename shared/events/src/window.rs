@@ -1,0 +1,218 @@
+//! Deduplicate: which identities were accepted lately, per partition.
+//!
+//! The window is exact within its span; over longer times the warehouse is
+//! (`events_unique`). It moves only when the log's transaction commits.
+
+use std::{
+    collections::VecDeque,
+    hash::{BuildHasherDefault, Hasher},
+};
+
+use hashbrown::{HashMap, HashSet};
+use siphasher::sip128::{Hasher128, SipHasher13};
+
+use crate::limits::{DEDUP_ENTRIES, DEDUP_WINDOW};
+
+/// The keyed hash of (app_id, id): 128 bits, so that no two events ever meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Identity(pub u128);
+
+/// Hashes identities with a key of the log, so that nobody can make two of them meet on purpose.
+#[derive(Debug, Clone, Copy)]
+pub struct Identities {
+    keyed: SipHasher13,
+}
+
+impl Identities {
+    /// Identities of one log: its id is the key, so every instance computes the same ones.
+    #[must_use]
+    pub fn of_log(log_id: &str) -> Self {
+        let mut hasher = SipHasher13::new();
+        hasher.write(log_id.as_bytes());
+        Self { keyed: SipHasher13::new_with_key(&hasher.finish128().as_u128().to_le_bytes()) }
+    }
+
+    /// The identity of an event.
+    #[must_use]
+    pub fn of(&self, app_id: &str, event_id: &str) -> Identity {
+        let mut hasher = self.keyed;
+        hasher.write(app_id.as_bytes());
+        // No text has this byte: ("a", "bc") and ("ab", "c") differ.
+        hasher.write_u8(0xff);
+        hasher.write(event_id.as_bytes());
+        Identity(hasher.finish128().as_u128())
+    }
+}
+
+/// The identities accepted lately on the partitions that a process owns.
+#[derive(Debug, Default)]
+pub struct Window {
+    partitions: HashMap<u32, Partition>,
+    journal: Vec<(u32, i64, Identity)>,
+    evicted_early: u64,
+}
+
+#[derive(Debug, Default)]
+struct Partition {
+    known: HashSet<u128, BuildHasherDefault<Uniform>>,
+    order: VecDeque<u128>,
+    seconds: VecDeque<u32>,
+    newest: u32,
+}
+
+impl Window {
+    /// Takes note of an identity; `true` if it was not known.
+    pub fn insert(&mut self, partition: u32, log_time_ms: i64, identity: Identity) -> bool {
+        let fresh = self.partitions.entry(partition).or_default().known.insert(identity.0);
+        if fresh {
+            self.journal.push((partition, log_time_ms, identity));
+        }
+        fresh
+    }
+
+    /// What was inserted since the last commit stays, and the oldest make room.
+    pub fn commit(&mut self) {
+        let room = DEDUP_ENTRIES / self.partitions.len().max(1);
+        for (partition, log_time_ms, identity) in self.journal.drain(..) {
+            let partition = self.partitions.entry(partition).or_default();
+            let second = u32::try_from(log_time_ms.div_euclid(1_000)).unwrap_or(0);
+            partition.newest = partition.newest.max(second);
+            partition.order.push_back(identity.0);
+            partition.seconds.push_back(second);
+            self.evicted_early += partition.shrink(room);
+        }
+    }
+
+    /// What was inserted since the last commit is forgotten.
+    pub fn rollback(&mut self) {
+        for (partition, _, identity) in self.journal.drain(..) {
+            if let Some(partition) = self.partitions.get_mut(&partition) {
+                partition.known.remove(&identity.0);
+            }
+        }
+    }
+
+    /// A partition goes to another owner.
+    pub fn forget(&mut self, partition: u32) {
+        self.journal.retain(|(owner, ..)| *owner != partition);
+        self.partitions.remove(&partition);
+    }
+
+    /// Identities known.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.partitions.values().map(|partition| partition.known.len()).sum()
+    }
+
+    /// `true` if no identity is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Identities that had to go before their time since the process started.
+    #[must_use]
+    pub const fn evicted_early(&self) -> u64 {
+        self.evicted_early
+    }
+}
+
+impl Partition {
+    /// Drops what is too old, and what is too much; counts the latter.
+    fn shrink(&mut self, room: usize) -> u64 {
+        let span = u32::try_from(DEDUP_WINDOW.as_secs()).unwrap_or(u32::MAX);
+        let mut early = 0;
+        while let Some(second) = self.seconds.front() {
+            let old = second.saturating_add(span) < self.newest;
+            if !old && self.order.len() <= room {
+                break;
+            }
+            early += u64::from(!old);
+            self.seconds.pop_front();
+            if let Some(identity) = self.order.pop_front() {
+                self.known.remove(&identity);
+            }
+        }
+        early
+    }
+}
+
+/// Identities are uniform already: their low half is their hash.
+#[derive(Debug, Default)]
+struct Uniform(u64);
+
+impl Hasher for Uniform {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.0 ^= u64::from_le_bytes(word);
+        }
+    }
+
+    fn write_u128(&mut self, identity: u128) {
+        #[expect(clippy::cast_possible_truncation, reason = "the low half is the hash")]
+        let low = identity as u64;
+        self.0 = low;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW_MS: i64 = 15 * 60 * 1_000;
+
+    #[test]
+    fn identities_depend_on_the_log_and_on_where_the_app_ends() {
+        let log = Identities::of_log("a");
+        assert_eq!(log.of("app", "1"), Identities::of_log("a").of("app", "1"));
+        assert_ne!(log.of("app", "1"), Identities::of_log("b").of("app", "1"));
+        assert_ne!(log.of("a", "bc"), log.of("ab", "c"));
+    }
+
+    #[test]
+    fn a_rolled_back_identity_is_new_again() {
+        let mut window = Window::default();
+        assert!(window.insert(0, 0, Identity(1)));
+        assert!(!window.insert(0, 0, Identity(1)));
+        window.rollback();
+        assert!(window.insert(0, 0, Identity(1)));
+        window.commit();
+        assert!(!window.insert(0, 0, Identity(1)));
+        assert!(window.insert(1, 0, Identity(1)), "another partition has its own window");
+    }
+
+    #[test]
+    fn identities_age_by_the_logs_time_of_their_partition() {
+        let mut window = Window::default();
+        window.insert(0, 1_000, Identity(1));
+        window.insert(1, 1_000, Identity(2));
+        window.commit();
+        window.insert(0, 1_000 + WINDOW_MS, Identity(3));
+        window.commit();
+        assert!(!window.insert(0, 0, Identity(1)), "exactly as old as the window is still known");
+        window.insert(0, 2_000 + WINDOW_MS, Identity(4));
+        window.commit();
+        assert!(window.insert(0, 0, Identity(1)));
+        assert!(!window.insert(1, 0, Identity(2)), "no newer record on this partition");
+        assert_eq!(window.evicted_early(), 0);
+    }
+
+    #[test]
+    fn what_goes_for_want_of_room_is_counted() {
+        let mut partition = Partition::default();
+        for identity in 0..5 {
+            partition.known.insert(identity);
+            partition.order.push_back(identity);
+            partition.seconds.push_back(1);
+        }
+        assert_eq!(partition.shrink(3), 2);
+        assert_eq!(partition.known.len(), 3);
+        assert!(!partition.known.contains(&1) && partition.known.contains(&2));
+    }
+}

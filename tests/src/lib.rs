@@ -1,0 +1,50 @@
+//! What tests of all crates share: visible skips, seeds, and waiting for a condition.
+
+use std::{
+    fs::OpenOptions,
+    io::Write as _,
+    time::{Duration, Instant},
+};
+
+/// Says that a test cannot run here. `scripts/test` collects the names from the file that
+/// `QUESTLINE_SKIPS` names, prints them, and fails on one that `tests/allowed-skips.txt` lacks.
+///
+/// # Panics
+/// If the list cannot be written: a skip that nobody sees is a pass that nobody earned.
+#[expect(clippy::expect_used, clippy::print_stderr, reason = "a test's own voice")]
+pub fn skip(name: &str, why: &str) {
+    eprintln!("SKIPPED {name}: {why}");
+    if let Some(path) = std::env::var_os("QUESTLINE_SKIPS") {
+        let mut list = OpenOptions::new().append(true).create(true).open(path).expect("the list");
+        writeln!(list, "{name}\t{why}").expect("the list of skips can be written");
+    }
+}
+
+/// Polls a condition until it gives a value.
+///
+/// # Panics
+/// If it gives none within `deadline`; `what` names it.
+pub fn until<T>(what: &str, deadline: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(start.elapsed() < deadline, "waited {deadline:?} in vain: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The seed of a randomised test: `QUESTLINE_SEED`, or a new one. It is printed, so that a failure
+/// can be run again.
+#[must_use]
+#[expect(clippy::print_stderr, reason = "a test's own voice")]
+pub fn seed() -> u64 {
+    let given = std::env::var("QUESTLINE_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = given.unwrap_or_else(|| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.map_or(1, |since| since.subsec_nanos().into())
+    });
+    eprintln!("QUESTLINE_SEED={seed}");
+    seed
+}

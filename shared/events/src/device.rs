@@ -50,10 +50,15 @@ impl Devices {
         &self.version
     }
 
-    /// What the table knows of a model.
+    /// What the table knows of a model. Engines put the maker before it ("LGE Nexus 5"), so a
+    /// model that is not found is tried again without its first word.
     #[must_use]
     pub fn get(&self, model: &str) -> Option<&Device> {
-        self.models.get(lower(model).as_slice())
+        let model = lower(model);
+        self.models.get(model.as_slice()).or_else(|| {
+            let blank = model.iter().position(|byte| *byte == b' ')?;
+            self.models.get(&model[blank + 1..])
+        })
     }
 }
 
@@ -72,6 +77,7 @@ mod tests {
         let devices = devices.unwrap();
         assert_eq!(devices.get("IPHONE14,2").unwrap().tier.as_deref(), Some("high"));
         assert_eq!(devices.get("tab").unwrap().tier, None);
+        assert_eq!(devices.get("Apple iPhone14,2").unwrap().tier.as_deref(), Some("high"));
         assert_eq!(devices.get("Nokia 3310"), None);
         assert!(Devices::parse(b"model\tcategory\ttier\nonly one\n").is_err());
     }

@@ -1,0 +1,264 @@
+//! What every log does. Each case takes a log of its own.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use crate::{
+    Headers, NewRecord, Record, Topic,
+    log::{Appender, Committed, Consumer, LogError, PollLimits, Polled, Reader, Transaction},
+};
+
+/// An open log. Dropping it, without more, is a crash of the process that had it.
+pub struct OpenLog {
+    /// Ingest's side.
+    pub appender: Arc<dyn Appender>,
+    /// The onlooker's side.
+    pub reader: Arc<dyn Reader>,
+    /// A member of a group.
+    pub join: Box<dyn Fn(&str) -> Box<dyn Consumer>>,
+}
+
+const LIMITS: PollLimits =
+    PollLimits { records: 1_000, bytes: 1 << 20, wait: Duration::from_millis(200) };
+
+fn record(key: &str, value: &str) -> NewRecord {
+    NewRecord {
+        key: Some(Bytes::copy_from_slice(key.as_bytes())),
+        value: Some(Bytes::copy_from_slice(value.as_bytes())),
+        ..NewRecord::default()
+    }
+}
+
+async fn append(log: &OpenLog, topic: Topic, records: Vec<NewRecord>) {
+    let count = records.len();
+    assert!(log.appender.append(topic, records).all_stored(count).await);
+}
+
+/// Polls until `count` records came, or nothing more does.
+async fn read(consumer: &mut dyn Consumer, count: usize) -> Vec<Record> {
+    let mut records = Vec::new();
+    for _ in 0..100 {
+        records.extend(consumer.poll(LIMITS).await.unwrap().records);
+        if records.len() >= count {
+            break;
+        }
+    }
+    records
+}
+
+/// Offsets after the given records.
+fn after(records: &[Record]) -> Vec<Committed> {
+    let mut next = HashMap::new();
+    for record in records {
+        next.insert(record.partition, record.offset + 1);
+    }
+    next.into_iter()
+        .map(|(partition, next_offset)| Committed { partition, next_offset, metadata: "m".into() })
+        .collect()
+}
+
+fn values(records: &[Record]) -> Vec<&str> {
+    records.iter().map(|r| std::str::from_utf8(r.value.as_deref().unwrap()).unwrap()).collect()
+}
+
+/// Runs every case. `open` opens the log of a name: a new one, or the one of that name again.
+///
+/// # Panics
+/// If the log breaks the contract.
+pub async fn suite(open: impl AsyncFn(&str) -> OpenLog) {
+    records_come_back_as_they_went(&open("records").await).await;
+    a_key_keeps_its_partition_and_order(&open("keys").await).await;
+    many_appenders_lose_nothing(&open("appenders").await).await;
+    a_transaction_is_all_or_nothing(&open, "transaction").await;
+    what_was_not_committed_is_read_again(&open, "again").await;
+    members_share_and_a_stale_one_is_fenced(&open("members").await).await;
+    heads_are_seen_from_a_time_on(&open("heads").await).await;
+    logs_are_told_apart(&open).await;
+}
+
+async fn records_come_back_as_they_went(log: &OpenLog) {
+    let headers = Headers::new([("a", &b"1"[..]), ("b", b"\xff\x00"), ("a", b"2")]);
+    let large = "x".repeat(32 << 10);
+    let sent = vec![
+        NewRecord { headers: headers.clone(), timestamp_ms: Some(5), ..record("k", "v") },
+        NewRecord { partition: Some(63), key: None, value: None, ..NewRecord::default() },
+        NewRecord { partition: Some(63), headers, ..record("", "") },
+        NewRecord { partition: Some(63), ..record("large", &large) },
+    ];
+    append(log, Topic::Raw, sent.clone()).await;
+    let mut consumer = (log.join)("group");
+    let mut read = read(&mut *consumer, sent.len()).await;
+    read.sort_by_key(|record| (record.partition != 63, record.offset));
+    assert_eq!(read.len(), sent.len());
+    for (read, sent) in read.iter().zip([&sent[1], &sent[2], &sent[3], &sent[0]]) {
+        assert_eq!(
+            (&read.key, &read.value, &read.headers),
+            (&sent.key, &sent.value, &sent.headers)
+        );
+        assert!(sent.timestamp_ms.is_none_or(|sent| sent == read.timestamp_ms));
+        assert!(sent.timestamp_ms.is_some() || read.timestamp_ms > 1_700_000_000_000);
+    }
+    assert_eq!(read[..3].iter().map(|r| r.offset).collect::<Vec<_>>(), [0, 1, 2]);
+    assert_eq!(read[3].headers.get("a"), Some(&b"2"[..]), "the last header of a name counts");
+    let ends = log.reader.ends(Topic::Raw).await.unwrap();
+    assert_eq!((ends.len(), ends[63], ends.iter().sum::<i64>()), (64, 3, 4));
+}
+
+async fn a_key_keeps_its_partition_and_order(log: &OpenLog) {
+    for n in 0..10 {
+        let records = (0..40).map(|key| record(&format!("user-{key}"), &n.to_string())).collect();
+        append(log, Topic::Raw, records).await;
+    }
+    let records = read(&mut *(log.join)("group"), 400).await;
+    assert_eq!(records.len(), 400);
+    let mut by_key: HashMap<Bytes, Vec<Record>> = HashMap::new();
+    for record in records {
+        by_key.entry(record.key.clone().unwrap()).or_default().push(record);
+    }
+    assert_eq!(by_key.len(), 40);
+    for records in by_key.values() {
+        assert_eq!(values(records), ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+        assert!(records.iter().all(|record| record.partition == records[0].partition));
+    }
+    let used: std::collections::HashSet<_> = by_key.values().map(|r| r[0].partition).collect();
+    assert!(used.len() > 16, "keys are spread");
+}
+
+async fn many_appenders_lose_nothing(log: &OpenLog) {
+    let tasks: Vec<_> = (0..20)
+        .map(|task| {
+            let appender = log.appender.clone();
+            tokio::spawn(async move {
+                for n in 0..25 {
+                    let records = vec![record("k", &format!("{task}-{n}")), record("l", "")];
+                    assert!(appender.append(Topic::Raw, records).all_stored(2).await);
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let records = read(&mut *(log.join)("group"), 1_000).await;
+    let mut seen: Vec<_> = values(&records).into_iter().filter(|value| !value.is_empty()).collect();
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!((records.len(), seen.len()), (1_000, 500));
+}
+
+async fn a_transaction_is_all_or_nothing(open: &impl AsyncFn(&str) -> OpenLog, name: &str) {
+    let log = open(name).await;
+    append(&log, Topic::Raw, vec![record("k", "1"), record("l", "2")]).await;
+    let mut consumer = (log.join)("group");
+    let records = read(&mut *consumer, 2).await;
+    let enriched = NewRecord { partition: Some(7), ..record("k", "enriched") };
+    let letter = record("k", "letter");
+    let produce = vec![(Topic::Enriched, enriched), (Topic::Dlq, letter)];
+    let transaction = Transaction { records: produce, offsets: after(&records) };
+    consumer.commit(transaction).await.unwrap();
+    drop((consumer, log));
+
+    let log = open(name).await;
+    assert_eq!(log.reader.ends(Topic::Enriched).await.unwrap()[7], 1);
+    assert_eq!(log.reader.ends(Topic::Dlq).await.unwrap().iter().sum::<i64>(), 1);
+    let committed = log.reader.committed("group").await.unwrap();
+    assert_eq!(committed.iter().flatten().sum::<i64>(), 2);
+    assert_eq!(log.reader.committed("other").await.unwrap().iter().flatten().count(), 0);
+    let mut consumer = (log.join)("group");
+    let first = consumer.poll(LIMITS).await.unwrap();
+    assert_eq!(first.assigned.len(), 64);
+    let kept = first.assigned.iter().filter(|p| p.metadata == "m" && p.next_offset == 1);
+    assert_eq!((kept.count(), first.records.len()), (2, 0), "nothing is read twice");
+}
+
+async fn what_was_not_committed_is_read_again(open: &impl AsyncFn(&str) -> OpenLog, name: &str) {
+    let log = open(name).await;
+    append(&log, Topic::Raw, (0..10).map(|n| record("k", &n.to_string())).collect()).await;
+    let mut consumer = (log.join)("group");
+    let records = read(&mut *consumer, 10).await;
+    let offsets = after(&records[..4]);
+    consumer.commit(Transaction { records: Vec::new(), offsets }).await.unwrap();
+    drop((consumer, log));
+    let log = open(name).await;
+    let mut consumer = (log.join)("group");
+    let again = read(&mut *consumer, 6).await;
+    assert_eq!(values(&again), ["4", "5", "6", "7", "8", "9"]);
+    let mut newcomer = (log.join)("another");
+    assert_eq!(read(&mut *newcomer, 10).await.len(), 10, "a new group begins at the earliest");
+}
+
+async fn members_share_and_a_stale_one_is_fenced(log: &OpenLog) {
+    append(log, Topic::Raw, (0..64).map(|n| record(&n.to_string(), "old")).collect()).await;
+    let mut one = (log.join)("group");
+    let stale = read(&mut *one, 64).await;
+    assert_eq!(stale.len(), 64);
+    let mut two = (log.join)("group");
+    let mut second = Polled::default();
+    for _ in 0..50 {
+        let polled = two.poll(LIMITS).await.unwrap();
+        second.assigned.extend(polled.assigned);
+        second.records.extend(polled.records);
+        if second.assigned.len() == 32 {
+            break;
+        }
+        // The first member gives partitions up in its poll, as Kafka's do; it has not polled yet,
+        // so a transaction over all partitions must not pass.
+    }
+    let produce = vec![(Topic::Enriched, record("k", "zombie"))];
+    let refused = one.commit(Transaction { records: produce, offsets: after(&stale) }).await;
+    assert!(matches!(refused, Err(LogError::Fenced)), "{refused:?}");
+    assert_eq!(log.reader.ends(Topic::Enriched).await.unwrap().iter().sum::<i64>(), 0);
+    let mut first = Polled::default();
+    for _ in 0..50 {
+        let polled = one.poll(LIMITS).await.unwrap();
+        first.assigned.extend(polled.assigned);
+        first.records.extend(polled.records);
+        let polled = two.poll(LIMITS).await.unwrap();
+        second.assigned.extend(polled.assigned);
+        second.records.extend(polled.records);
+        if first.records.len() + second.records.len() >= 64 {
+            break;
+        }
+    }
+    assert_eq!((first.assigned.len(), second.assigned.len()), (32, 32));
+    assert_eq!(first.records.len() + second.records.len(), 64, "each record has one owner");
+    two.commit(Transaction { records: Vec::new(), offsets: after(&second.records) }).await.unwrap();
+    drop(two);
+    let mut rest = Polled::default();
+    while rest.assigned.len() < 32 {
+        let polled = one.poll(LIMITS).await.unwrap();
+        rest.assigned.extend(polled.assigned);
+        rest.records.extend(polled.records);
+    }
+    rest.records.extend(one.poll(LIMITS).await.unwrap().records);
+    assert_eq!(rest.records.len(), 0, "what the other committed is not read again");
+}
+
+async fn heads_are_seen_from_a_time_on(log: &OpenLog) {
+    for n in 0..100_i64 {
+        let headers = Headers::new([("n", n.to_string().as_bytes())]);
+        let partition = u32::try_from(n % 3).ok();
+        let timestamp_ms = Some(1_000 + n);
+        let record = NewRecord { partition, timestamp_ms, headers, ..record("k", "v") };
+        append(log, Topic::Enriched, vec![record]).await;
+    }
+    let mut seen = Vec::new();
+    let mut visit = |head: &crate::log::Head| {
+        let n = std::str::from_utf8(head.headers.get("n").unwrap()).unwrap().to_owned();
+        seen.push((head.partition, head.timestamp_ms, n));
+    };
+    log.reader.scan(Topic::Enriched, &[0, 2], 1_090, &mut visit).await.unwrap();
+    seen.sort();
+    let expected: Vec<_> = [90, 93, 96, 99, 92, 95, 98]
+        .map(|n: i64| (u32::try_from(n % 3).unwrap(), 1_000 + n, n.to_string()))
+        .into();
+    assert_eq!(seen, expected);
+}
+
+async fn logs_are_told_apart(open: &impl AsyncFn(&str) -> OpenLog) {
+    let id = async |name| open(name).await.reader.log_id().to_owned();
+    let first = id("one").await;
+    assert_eq!(first, id("one").await);
+    assert_ne!(first, id("two").await);
+}

@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+
+#[cfg(feature = "contract")]
+pub mod contract;
+
+pub mod log;
+pub mod record;
+pub mod topic;
+pub mod warehouse;
+
+pub use record::{Headers, NewRecord, Record};
+pub use topic::Topic;
+
+/// A cause below a port, whatever it is.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,202 @@
+//! The log port: the semantics of Kafka, as far as the pipeline leans on them.
+
+use std::{ops::Range, time::Duration};
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
+use crate::{Cause, Headers, NewRecord, Record, Topic};
+
+/// What became of appended records. Nothing is `Stored` before it is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// The log has acknowledged the very record.
+    Stored,
+    /// The log has refused it: it is not there.
+    Failed,
+}
+
+/// The delivery reports of one append; each names records by their place in it. Records that no
+/// report names before the stream ends are unknown: they may be there or not.
+#[derive(Debug)]
+pub struct Deliveries(mpsc::UnboundedReceiver<(Range<usize>, Fate)>);
+
+impl Deliveries {
+    /// A stream of reports, and where to send them.
+    #[must_use]
+    pub fn channel() -> (Reporter, Self) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Reporter(sender), Self(receiver))
+    }
+
+    /// The next report; `None` when no more will come.
+    pub async fn next(&mut self) -> Option<(Range<usize>, Fate)> {
+        self.0.recv().await
+    }
+
+    /// `true` if every one of `records` records was stored; waits for the last report.
+    pub async fn all_stored(mut self, records: usize) -> bool {
+        let mut stored = 0;
+        while let Some((range, fate)) = self.next().await {
+            stored += if fate == Fate::Stored { range.len() } else { 0 };
+        }
+        stored == records
+    }
+}
+
+/// Where an adapter reports deliveries.
+#[derive(Debug, Clone)]
+pub struct Reporter(mpsc::UnboundedSender<(Range<usize>, Fate)>);
+
+impl Reporter {
+    /// Reports the fate of some records of the append. Nobody may listen any more.
+    pub fn report(&self, records: Range<usize>, fate: Fate) {
+        _ = self.0.send((records, fate));
+    }
+}
+
+/// Why a log cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// It may serve later: try again.
+    #[error("the log is not available")]
+    Unavailable(#[source] Cause),
+    /// Somebody else holds the data directory.
+    #[error(
+        "the log in {0} is in use by another process: stop that one, or name another directory"
+    )]
+    InUse(String),
+    /// What it keeps cannot be read.
+    #[error(
+        "the log in {place} is damaged: restore it from a backup, or move it away to start anew"
+    )]
+    Damaged {
+        /// Where it lies.
+        place: String,
+        /// What is wrong.
+        #[source]
+        cause: Cause,
+    },
+    /// The consumer is not the owner of a partition any more; nothing was written.
+    #[error("the partitions have another owner")]
+    Fenced,
+}
+
+/// Ingest's side.
+#[async_trait]
+pub trait Appender: Send + Sync {
+    /// Appends records without waiting; each one's fate is reported when it is known. Reports end
+    /// when the log is closed.
+    fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Deliveries;
+
+    /// Whether the log can be reached.
+    async fn ready(&self) -> Result<(), LogError>;
+}
+
+/// What a consumer asks of one poll.
+#[derive(Debug, Clone, Copy)]
+pub struct PollLimits {
+    /// Stop after this many records (a log may give a few more).
+    pub records: usize,
+    /// Stop after this many bytes of values.
+    pub bytes: usize,
+    /// Wait this long for the first record.
+    pub wait: Duration,
+}
+
+/// What one poll gives. Changes of ownership come first and take effect before the records.
+#[derive(Debug, Default)]
+pub struct Polled {
+    /// Partitions that are no longer ours.
+    pub revoked: Vec<u32>,
+    /// Partitions that are ours from now on.
+    pub assigned: Vec<Assigned>,
+    /// Ranges of offsets that expired before they were read.
+    pub gaps: Vec<Gap>,
+    /// Records in the order of each partition.
+    pub records: Vec<Record>,
+}
+
+/// A partition and what its group committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assigned {
+    /// The partition.
+    pub partition: u32,
+    /// The next offset to read; the earliest one kept if nothing was committed.
+    pub next_offset: i64,
+    /// What was committed with it.
+    pub metadata: String,
+}
+
+/// Offsets that nobody will read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// The partition.
+    pub partition: u32,
+    /// From the first to before the last.
+    pub offsets: Range<i64>,
+}
+
+/// Records produced and offsets consumed, all or nothing.
+#[derive(Debug, Default)]
+pub struct Transaction {
+    /// Records to produce.
+    pub records: Vec<(Topic, NewRecord)>,
+    /// Offsets of the raw topic.
+    pub offsets: Vec<Committed>,
+}
+
+/// A committed offset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// The partition.
+    pub partition: u32,
+    /// The next offset to read.
+    pub next_offset: i64,
+    /// Text kept with it, up to 4 KB.
+    pub metadata: String,
+}
+
+/// Processing's side: a member of a group that reads the raw topic.
+#[async_trait]
+pub trait Consumer: Send {
+    /// Waits for records, or for a change of ownership.
+    async fn poll(&mut self, limits: PollLimits) -> Result<Polled, LogError>;
+
+    /// Commits a transaction. After an error the next poll assigns the partitions again, from what
+    /// is committed: whatever was in hand is to be forgotten.
+    async fn commit(&mut self, transaction: Transaction) -> Result<(), LogError>;
+}
+
+/// What one sees of a record without its value.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// The partition.
+    pub partition: u32,
+    /// Milliseconds since 1970.
+    pub timestamp_ms: i64,
+    /// The headers.
+    pub headers: Headers,
+}
+
+/// Looking at a log without being a member of a group.
+#[async_trait]
+pub trait Reader: Send + Sync {
+    /// Tells logs apart: another log starts at its own beginning.
+    fn log_id(&self) -> &str;
+
+    /// The offset after the last record of each partition.
+    async fn ends(&self, topic: Topic) -> Result<Vec<i64>, LogError>;
+
+    /// What a group has committed on each partition of the raw topic.
+    async fn committed(&self, group: &str) -> Result<Vec<Option<i64>>, LogError>;
+
+    /// Shows the head of every record of some partitions, from a time on at the latest.
+    async fn scan(
+        &self,
+        topic: Topic,
+        partitions: &[u32],
+        since_ms: i64,
+        visit: &mut (dyn for<'h> FnMut(&'h Head) + Send),
+    ) -> Result<(), LogError>;
+}

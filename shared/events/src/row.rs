@@ -377,3 +377,23 @@ impl LedgerRows {
         self.written_at.append_value(written_at);
     }
 }
+
+table! {
+    /// Rows of `lookup_versions`: one per start of a process and lookup.
+    LookupRows = "lookup_versions" {
+        loaded_at: Moment "required",
+        function_version: Text "required",
+        lookup: Text "required",
+        version: Text "required",
+    }
+}
+
+impl LookupRows {
+    /// Adds one lookup, loaded at `loaded_at` (microseconds since 1970).
+    pub fn push(&mut self, loaded_at: i64, function_version: &str, lookup: &str, version: &str) {
+        self.loaded_at.append_value(loaded_at);
+        self.function_version.append_value(function_version);
+        self.lookup.append_value(lookup);
+        self.version.append_value(version);
+    }
+}

@@ -148,10 +148,12 @@ impl Consumer for SqliteConsumer {
             let mut polled = Polled::default();
             self.rebalance(&mut polled)?;
             self.read(limits, &mut polled)?;
-            let news = !(polled.records.is_empty() && polled.assigned.is_empty())
-                || !(polled.revoked.is_empty() && polled.gaps.is_empty());
+            let quiet = polled.records.is_empty()
+                && polled.assigned.is_empty()
+                && polled.revoked.is_empty()
+                && polled.gaps.is_empty();
             let left = until.saturating_duration_since(Instant::now());
-            if news || left.is_zero() {
+            if !quiet || left.is_zero() {
                 return Ok(polled);
             }
             // Either way the loop looks again; a closed log has no news.

@@ -1,6 +1,4 @@
 //! The log port's contract, and what is this adapter's own.
-#![expect(clippy::unwrap_used, reason = "test helpers")]
-
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;

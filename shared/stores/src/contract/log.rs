@@ -16,8 +16,11 @@ pub struct OpenLog {
     /// The onlooker's side.
     pub reader: Arc<dyn Reader>,
     /// A member of a group.
-    pub join: Box<dyn Fn(&str) -> Box<dyn Consumer>>,
+    pub join: Join,
 }
+
+/// Joins the group of a name.
+pub type Join = Box<dyn Fn(&str) -> Box<dyn Consumer>>;
 
 const LIMITS: PollLimits =
     PollLimits { records: 1_000, bytes: 1 << 20, wait: Duration::from_millis(200) };

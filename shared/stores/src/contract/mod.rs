@@ -1,5 +1,5 @@
 //! The contract suites: what every adapter of a port must do, run by each adapter's tests.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a suite of tests")]
+#![expect(clippy::unwrap_used, reason = "a suite of tests")]
 
 pub mod log;
 pub mod warehouse;

@@ -1,0 +1,178 @@
+//! One connection to the file, and what it is asked by statements with parameters.
+
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use duckdb::{Config, Connection, params};
+use questline_stores::warehouse::{Boot, Held, LedgerState, WarehouseError};
+
+use crate::schema;
+
+/// Memory that DuckDB may use: rows in the making, the cache of the file, and queries.
+const MEMORY: &str = "256MB";
+/// Bytes of the write-ahead log at which a commit also moves it into the file: a pause of a
+/// quarter of a second.
+const CHECKPOINT: &str = "64MB";
+
+/// The file, open. `None` only after a failed recovery.
+pub(crate) struct Database {
+    path: PathBuf,
+    connection: Option<Connection>,
+}
+
+impl Database {
+    pub(crate) fn open(path: &Path) -> Result<Self, WarehouseError> {
+        let connection = connect(path)?;
+        Ok(Self { path: path.to_owned(), connection: Some(connection) })
+    }
+
+    /// Another connection to the same open file.
+    pub(crate) fn again(&self) -> Result<Self, WarehouseError> {
+        let connection = self.connection().map_err(|error| failure(error, &self.path))?;
+        Ok(Self { path: self.path.clone(), connection: Some(connection) })
+    }
+
+    /// A connection of its own for whoever needs one.
+    pub(crate) fn connection(&self) -> duckdb::Result<Connection> {
+        self.connection.as_ref().ok_or(duckdb::Error::InvalidQuery)?.try_clone()
+    }
+
+    /// Runs statements on this connection.
+    pub(crate) fn with<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> duckdb::Result<T>,
+    ) -> Result<T, WarehouseError> {
+        let connection = self.connection.as_ref().ok_or(duckdb::Error::InvalidQuery);
+        connection.and_then(work).map_err(|error| failure(error, &self.path))
+    }
+
+    /// After some failures DuckDB serves nobody until the file is opened anew.
+    pub(crate) fn recover(&mut self) {
+        let works = self.with(|connection| connection.execute_batch("SELECT 1")).is_ok();
+        if !works {
+            self.connection = None;
+            match connect(&self.path) {
+                Ok(connection) => self.connection = Some(connection),
+                Err(error) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "warehouse.reopen");
+                }
+            }
+        }
+    }
+
+    /// Moves what is in the write-ahead log into the file, so that the next opening is quick.
+    pub(crate) fn close(&mut self) {
+        if let Some(connection) = self.connection.take()
+            && let Err(error) = connection.execute_batch("CHECKPOINT")
+        {
+            tracing::warn!(error = &error as &dyn std::error::Error, "warehouse.checkpoint");
+        }
+    }
+
+    pub(crate) fn positions(&self, log_id: &str) -> Result<Vec<(u32, i64)>, WarehouseError> {
+        self.with(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT source_partition, next_offset FROM source_positions WHERE log_id = ?",
+                )?
+                .query_map(params![log_id], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        })
+    }
+
+    pub(crate) fn held(
+        &self,
+        log_id: &str,
+        ranges: &[(u32, Range<i64>)],
+    ) -> Result<Vec<Held>, WarehouseError> {
+        self.with(|connection| {
+            let mut found = Vec::new();
+            let mut statement = connection.prepare_cached(
+                "SELECT source_offset, true FROM events
+                 WHERE source_log = ?1 AND source_partition = ?2
+                 AND source_offset >= ?3 AND source_offset < ?4
+                 UNION ALL
+                 SELECT source_offset, false FROM events_dlq
+                 WHERE source_log = ?1 AND source_partition = ?2
+                 AND source_offset >= ?3 AND source_offset < ?4",
+            )?;
+            for (partition, offsets) in ranges {
+                let partition = *partition;
+                let values = params![log_id, partition, offsets.start, offsets.end];
+                let held = statement.query_map(values, |row| {
+                    Ok(Held { partition, offset: row.get(0)?, event: row.get(1)? })
+                })?;
+                found.extend(held.collect::<duckdb::Result<Vec<_>>>()?);
+            }
+            Ok(found)
+        })
+    }
+
+    pub(crate) fn ledger(&self, log_id: &str) -> Result<LedgerState, WarehouseError> {
+        self.with(|connection| {
+            let closed_through = connection.query_row(
+                "SELECT epoch_us(max(minute)) FROM ledger WHERE log_id = ? AND hop = 'closed'",
+                params![log_id],
+                |row| row.get(0),
+            )?;
+            let boots = connection
+                .prepare_cached(
+                    "SELECT source, epoch_us(first_minute), epoch_us(last_complete), ended
+                     FROM ledger_boots WHERE log_id = ? AND NOT ended",
+                )?
+                .query_map(params![log_id], |row| {
+                    Ok(Boot {
+                        id: row.get(0)?,
+                        first_minute: row.get(1)?,
+                        last_complete: row.get(2)?,
+                        closed: row.get(3)?,
+                    })
+                })?
+                .collect::<duckdb::Result<Vec<_>>>()?;
+            Ok(LedgerState { closed_through, boots })
+        })
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, WarehouseError> {
+    let open = || {
+        let config = Config::default()
+            .threads(2)?
+            .max_memory(MEMORY)?
+            .enable_external_access(false)?
+            .enable_autoload_extension(false)?;
+        let connection = Connection::open_with_flags(path, config)?;
+        connection.pragma_update(None, "checkpoint_threshold", &CHECKPOINT)?;
+        connection.execute_batch("SET GLOBAL TimeZone = 'UTC'; SET TimeZone = 'UTC'")?;
+        schema::create(&connection)?;
+        let foreign = schema::foreign(&connection)?;
+        connection.execute_batch("SET lock_configuration = true")?;
+        Ok((connection, foreign))
+    };
+    match open() {
+        Ok((connection, None)) => Ok(connection),
+        Ok((_, Some(table))) => Err(WarehouseError::Damaged {
+            place: path.display().to_string(),
+            cause: format!("the columns of `{table}` are not those of this release").into(),
+        }),
+        Err(error) => Err(failure(error, path)),
+    }
+}
+
+/// What DuckDB says is told apart by its text: its error codes do not.
+pub(crate) fn failure(error: duckdb::Error, path: &Path) -> WarehouseError {
+    let text = error.to_string();
+    let place = path.display().to_string();
+    if text.contains("Could not set lock on file") {
+        WarehouseError::InUse(place)
+    } else if ["not a valid DuckDB database", "Corrupt", "corrupt", "Serialization Error"]
+        .iter()
+        .any(|sign| text.contains(sign))
+    {
+        WarehouseError::Damaged { place, cause: error.into() }
+    } else {
+        WarehouseError::Unavailable(error.into())
+    }
+}

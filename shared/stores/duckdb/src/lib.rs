@@ -1,0 +1,146 @@
+#![doc = include_str!("../README.md")]
+
+mod database;
+mod query;
+mod schema;
+mod write;
+
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread,
+};
+
+use async_trait::async_trait;
+use database::Database;
+use questline_stores::warehouse::{
+    Answer, Held, LedgerState, Query, QueryError, QueryLimits, Rows, Warehouse, WarehouseError,
+};
+use tokio::sync::{Semaphore, oneshot};
+
+/// The file's name in the data directory.
+pub const FILE: &str = "warehouse.duckdb";
+
+/// Queries of people that run at a time; more wait.
+const QUERIES: usize = 2;
+
+/// An open warehouse. Cloning is cheap.
+#[derive(Clone)]
+pub struct DuckdbWarehouse {
+    jobs: mpsc::Sender<Job>,
+    reader: Arc<Mutex<Database>>,
+    turns: Arc<Semaphore>,
+}
+
+/// Work for the thread that owns the writing connection.
+type Job = Box<dyn FnOnce(&mut Database) + Send>;
+
+impl DuckdbWarehouse {
+    /// Opens the warehouse of a data directory, or makes one. May take seconds where a crash left
+    /// much to be replayed.
+    ///
+    /// # Errors
+    /// If another process has it, if it is damaged, or if its tables are of another release.
+    pub fn open(directory: &Path) -> Result<Self, WarehouseError> {
+        let path: PathBuf = directory.join(FILE);
+        let mut database = Database::open(&path)?;
+        let reader = Arc::new(Mutex::new(database.again()?));
+        let (jobs, inbox) = mpsc::channel::<Job>();
+        thread::Builder::new()
+            .name("warehouse-writer".to_owned())
+            .spawn(move || {
+                while let Ok(job) = inbox.recv() {
+                    job(&mut database);
+                }
+                database.close();
+            })
+            .map_err(|error| WarehouseError::Unavailable(error.into()))?;
+        Ok(Self { jobs, reader, turns: Arc::new(Semaphore::new(QUERIES)) })
+    }
+
+    /// Ends the writer when all that was asked is done, so that the next opening is quick.
+    pub async fn close(self) {
+        let (reply, done) = oneshot::channel::<()>();
+        let Self { jobs, reader, .. } = self;
+        drop(reader);
+        _ = jobs.send(Box::new(move |database| {
+            database.close();
+            drop(reply);
+        }));
+        // The sender is dropped, not used: either way the writer is done.
+        _ = done.await;
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Database) -> Result<T, WarehouseError> + Send + 'static,
+    ) -> Result<T, WarehouseError> {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |database| {
+            let result = work(database);
+            if matches!(result, Err(WarehouseError::Unavailable(_))) {
+                database.recover();
+            }
+            // Whoever asked may have gone.
+            _ = reply.send(result);
+        });
+        _ = self.jobs.send(job);
+        answer.await.unwrap_or_else(|closed| Err(WarehouseError::Unavailable(closed.into())))
+    }
+}
+
+#[async_trait]
+impl Warehouse for DuckdbWarehouse {
+    async fn write(&self, rows: Rows) -> Result<(), WarehouseError> {
+        self.ask(move |database| write::write(database, &rows)).await
+    }
+
+    async fn positions(&self, log_id: &str) -> Result<Vec<(u32, i64)>, WarehouseError> {
+        let log_id = log_id.to_owned();
+        self.ask(move |database| database.positions(&log_id)).await
+    }
+
+    async fn held(
+        &self,
+        log_id: &str,
+        ranges: &[(u32, Range<i64>)],
+    ) -> Result<Vec<Held>, WarehouseError> {
+        let (log_id, ranges) = (log_id.to_owned(), ranges.to_vec());
+        self.ask(move |database| database.held(&log_id, &ranges)).await
+    }
+
+    async fn ledger(&self, log_id: &str) -> Result<LedgerState, WarehouseError> {
+        let log_id = log_id.to_owned();
+        self.ask(move |database| database.ledger(&log_id)).await
+    }
+}
+
+#[async_trait]
+impl Query for DuckdbWarehouse {
+    async fn query(&self, sql: &str, limits: QueryLimits) -> Result<Answer, QueryError> {
+        let unavailable = |cause: questline_stores::Cause| QueryError::Unavailable(cause);
+        let turn = tokio::time::timeout(limits.timeout, self.turns.clone().acquire_owned());
+        let turn = turn.await.map_err(|_| QueryError::Timeout(limits.timeout))?;
+        let connection = self
+            .reader
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .connection()
+            .map_err(|error| unavailable(error.into()))?;
+        let interrupt = connection.interrupt_handle();
+        let sql = sql.to_owned();
+        let mut work = tokio::task::spawn_blocking(move || {
+            // Kept until the query has really ended.
+            let _turn = turn;
+            query::run(&connection, &sql, limits)
+        });
+        match tokio::time::timeout(limits.timeout, &mut work).await {
+            Ok(done) => done.map_err(|panicked| unavailable(panicked.into()))?,
+            Err(_) => {
+                interrupt.interrupt();
+                Err(QueryError::Timeout(limits.timeout))
+            }
+        }
+    }
+}

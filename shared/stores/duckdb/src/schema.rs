@@ -1,0 +1,88 @@
+//! Tables and views, made from the texts under `sql/`.
+
+use arrow_schema::SchemaRef;
+use duckdb::Connection;
+use questline_events::row::{EventRows, LedgerRows, LetterRows, LookupRows, MinuteRows};
+
+macro_rules! definitions {
+    ($($name:literal),+ $(,)?) => {
+        &[$(($name, include_str!(concat!("../../../../sql/", $name, "/duckdb.sql")))),+]
+    };
+}
+
+/// Tables first, then views, each after what it reads.
+const DEFINITIONS: &[(&str, &str)] = definitions![
+    "events",
+    "events_agg_1min",
+    "events_1min_closed",
+    "events_dlq",
+    "ledger",
+    "lookup_versions",
+    "events_unique",
+    "events_1min",
+    "ledger_boots",
+    "ledger_minutes",
+    "ledger_residue",
+];
+
+/// What only this adapter needs: how far each log's rows go.
+const POSITIONS: &str = "CREATE TABLE IF NOT EXISTS source_positions (
+    log_id TEXT NOT NULL, source_partition BIGINT NOT NULL, next_offset BIGINT NOT NULL)";
+
+/// Makes what is missing.
+pub(crate) fn create(connection: &Connection) -> duckdb::Result<()> {
+    connection.execute_batch(POSITIONS)?;
+    DEFINITIONS.iter().try_for_each(|(_, text)| connection.execute_batch(text))
+}
+
+/// Names the first table whose columns are not those that this release writes.
+pub(crate) fn foreign(connection: &Connection) -> duckdb::Result<Option<String>> {
+    let written: [(&str, SchemaRef); 5] = [
+        (EventRows::TABLE, EventRows::schema()),
+        (MinuteRows::TABLE, MinuteRows::schema()),
+        (LetterRows::TABLE, LetterRows::schema()),
+        (LedgerRows::TABLE, LedgerRows::schema()),
+        (LookupRows::TABLE, LookupRows::schema()),
+    ];
+    let mut columns = connection.prepare(
+        "SELECT column_name, NOT is_nullable FROM duckdb_columns()
+         WHERE table_name = ? AND NOT internal ORDER BY column_index",
+    )?;
+    for (table, schema) in written {
+        let found = columns
+            .query_map([table], |row| Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?)))?
+            .collect::<duckdb::Result<Vec<_>>>()?;
+        let expected = schema.fields().iter().map(|f| (f.name().clone(), !f.is_nullable()));
+        if found != expected.collect::<Vec<_>>() {
+            return Ok(Some(table.to_owned()));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_definition_under_sql_is_made_and_fits_the_rows() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../sql");
+        let mut folders: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .filter(|entry| entry.path().is_dir())
+            .map(|entry| entry.file_name().into_string().unwrap())
+            .collect();
+        let mut made: Vec<_> = DEFINITIONS.iter().map(|(name, _)| (*name).to_owned()).collect();
+        folders.sort();
+        made.sort();
+        assert_eq!(made, folders);
+
+        let connection = Connection::open_in_memory().unwrap();
+        create(&connection).unwrap();
+        create(&connection).unwrap();
+        assert_eq!(foreign(&connection).unwrap(), None);
+        connection.execute_batch("ALTER TABLE ledger ADD COLUMN more BIGINT").unwrap();
+        assert_eq!(foreign(&connection).unwrap().as_deref(), Some("ledger"));
+    }
+}

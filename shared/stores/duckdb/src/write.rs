@@ -1,0 +1,103 @@
+//! Writing a batch: one transaction, or nothing.
+
+use arrow_array::RecordBatch;
+use duckdb::{Connection, params};
+use questline_events::row::EventRows;
+use questline_stores::warehouse::{Rows, WarehouseError};
+
+use crate::database::Database;
+
+/// Writes the rows and positions of a batch.
+pub(crate) fn write(database: &Database, rows: &Rows) -> Result<(), WarehouseError> {
+    let written = database.with(|connection| {
+        transaction(connection, || {
+            for (table, batch) in &rows.tables {
+                append(connection, table, batch)?;
+            }
+            positions(connection, rows)
+        })
+    });
+    match written {
+        Err(WarehouseError::Unavailable(cause)) if is_content(&cause.to_string()) => {
+            let refused = refused(database, rows)?;
+            // Nothing refused by itself: then it is not the content of an event.
+            if refused.is_empty() {
+                return Err(WarehouseError::Unavailable(cause));
+            }
+            Err(WarehouseError::Refused(refused))
+        }
+        written => written,
+    }
+}
+
+fn transaction(
+    connection: &Connection,
+    work: impl FnOnce() -> duckdb::Result<()>,
+) -> duckdb::Result<()> {
+    connection.execute_batch("BEGIN TRANSACTION")?;
+    let result = work().and_then(|()| connection.execute_batch("COMMIT"));
+    if result.is_err() {
+        // A transaction that the failure ended already cannot be rolled back.
+        _ = connection.execute_batch("ROLLBACK");
+    }
+    result
+}
+
+fn append(connection: &Connection, table: &str, batch: &RecordBatch) -> duckdb::Result<()> {
+    if batch.num_rows() == 0 {
+        return Ok(());
+    }
+    let mut appender = connection.appender(table)?;
+    appender.append_record_batch(batch.clone())?;
+    appender.flush()
+}
+
+fn positions(connection: &Connection, rows: &Rows) -> duckdb::Result<()> {
+    let mut delete = connection
+        .prepare_cached("DELETE FROM source_positions WHERE log_id = ? AND source_partition = ?")?;
+    let mut insert = connection.prepare_cached("INSERT INTO source_positions VALUES (?, ?, ?)")?;
+    for (partition, next_offset) in &rows.positions {
+        delete.execute(params![rows.log_id, partition])?;
+        insert.execute(params![rows.log_id, partition, next_offset])?;
+    }
+    Ok(())
+}
+
+/// Whether DuckDB objects to values, and not to the state of the world.
+fn is_content(text: &str) -> bool {
+    const SIGNS: [&str; 4] =
+        ["Conversion Error", "Invalid Input Error", "Out of Range Error", "constraint failed"];
+    SIGNS.iter().any(|sign| text.contains(sign))
+}
+
+/// The rows of `events` that DuckDB refuses, found by halving. Nothing is written.
+fn refused(database: &Database, rows: &Rows) -> Result<Vec<usize>, WarehouseError> {
+    let Some((_, events)) = rows.tables.iter().find(|(table, _)| *table == EventRows::TABLE) else {
+        return Ok(Vec::new());
+    };
+    let mut refused = Vec::new();
+    let mut suspects = vec![(0, events.num_rows())];
+    while let Some((from, length)) = suspects.pop() {
+        let slice = events.slice(from, length);
+        let tried = database.with(|connection| {
+            connection.execute_batch("BEGIN TRANSACTION")?;
+            let appended = append(connection, EventRows::TABLE, &slice);
+            let undone = connection.execute_batch("ROLLBACK");
+            appended.and(undone)
+        });
+        match tried {
+            Ok(()) => {}
+            Err(WarehouseError::Unavailable(cause)) if is_content(&cause.to_string()) => {
+                if length == 1 {
+                    refused.push(from);
+                } else {
+                    let half = length / 2;
+                    suspects.push((from + half, length - half));
+                    suspects.push((from, half));
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(refused)
+}

@@ -1,0 +1,8 @@
+-- Derived from definition.sql by scripts/derive-sql: change that one.
+CREATE TABLE IF NOT EXISTS events_agg_1min (
+  window_start TIMESTAMPTZ NOT NULL,
+  app_id TEXT NOT NULL,
+  event_type BIGINT NOT NULL,
+  level_id TEXT,
+  events BIGINT NOT NULL
+);

@@ -1,0 +1,127 @@
+-- Derived from definition.sql by scripts/derive-sql: change that one.
+/* What every boot stored, and what processing read of it, by minute. */
+/* state: open (not closed yet), proved (lost is what it says), unproved (the boot never wrote the */
+/* minute for good, or has reports that never came: nobody may say that nothing was lost). */
+CREATE OR REPLACE VIEW ledger_minutes AS
+WITH pages AS (
+  SELECT
+    *
+  FROM ledger
+  WHERE
+    hop IN ('ingest', 'process')
+  QUALIFY
+    hop <> 'ingest'
+    OR ROW_NUMBER() OVER (
+      PARTITION BY hop, log_id, source, seq, app_id, minute
+      ORDER BY written_at NULLS FIRST
+    ) = 1
+), closed AS (
+  SELECT
+    log_id,
+    MAX(minute) AS through
+  FROM ledger
+  WHERE
+    hop = 'closed'
+  GROUP BY
+    log_id
+), written AS (
+  SELECT DISTINCT
+    log_id,
+    source,
+    minute
+  FROM pages
+  WHERE
+    hop = 'ingest' AND complete
+), counted AS (
+  SELECT
+    log_id,
+    source,
+    app_id,
+    minute,
+    received,
+    stored,
+    rejected,
+    deferred,
+    late,
+    failed,
+    unknown,
+    refused_bodies,
+    read,
+    accepted,
+    duplicate,
+    dead_lettered
+  FROM pages
+  UNION ALL
+  /* The minute in which a boot fell silent, even if nothing of it was ever read. */
+  SELECT
+    log_id,
+    source,
+    NULL,
+    COALESCE(last_complete + INTERVAL '1' MINUTE, first_minute),
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0
+  FROM ledger_boots
+  WHERE
+    NOT ended
+), summed AS (
+  SELECT
+    log_id,
+    source,
+    app_id,
+    minute,
+    CAST(SUM(received) AS BIGINT) AS received,
+    CAST(SUM(stored) AS BIGINT) AS stored,
+    CAST(SUM(rejected) AS BIGINT) AS rejected,
+    CAST(SUM(deferred) AS BIGINT) AS deferred,
+    CAST(SUM(late) AS BIGINT) AS late,
+    CAST(SUM(failed) AS BIGINT) AS failed,
+    CAST(SUM(unknown) AS BIGINT) AS unknown,
+    CAST(SUM(refused_bodies) AS BIGINT) AS refused_bodies,
+    CAST(SUM(read) AS BIGINT) AS read,
+    CAST(SUM(accepted) AS BIGINT) AS accepted,
+    CAST(SUM(duplicate) AS BIGINT) AS duplicate,
+    CAST(SUM(dead_lettered) AS BIGINT) AS dead_lettered
+  FROM counted
+  GROUP BY
+    log_id,
+    source,
+    app_id,
+    minute
+), judged AS (
+  SELECT
+    summed.*,
+    CASE
+      WHEN closed.through IS NULL OR summed.minute > closed.through
+      THEN 'open'
+      WHEN summed.source IS NULL OR summed.source = 'reprocess'
+      THEN 'proved'
+      WHEN written.minute IS NULL OR summed.unknown > 0
+      THEN 'unproved'
+      ELSE 'proved'
+    END AS state
+  FROM summed
+  LEFT JOIN closed
+    ON closed.log_id = summed.log_id
+  LEFT JOIN written
+    ON written.log_id = summed.log_id
+    AND written.source = summed.source
+    AND written.minute = summed.minute
+)
+SELECT
+  judged.*,
+  CASE
+    WHEN source IS NULL OR source = 'reprocess' OR state <> 'proved'
+    THEN NULL
+    ELSE stored + late - read
+  END AS lost
+FROM judged;

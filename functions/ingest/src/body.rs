@@ -1,0 +1,87 @@
+//! A request's body: read within its limits, decoded, and counted against the rate.
+
+use std::net::IpAddr;
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, StatusCode, header},
+};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use questline_events::limits::{BODY_TIMEOUT, Limits};
+use questline_runtime::problem::Problem;
+
+use crate::{
+    admission::TooFast,
+    decode::{Undecodable, decode},
+    keys::Key,
+};
+
+/// Reads and decodes a body.
+pub(crate) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    limits: &Limits,
+) -> Result<Bytes, Problem> {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    if length.and_then(|length| length.parse::<usize>().ok()) > Some(limits.body_bytes) {
+        return Err(too_large("body_bytes", limits.body_bytes));
+    }
+    let collected = Limited::new(body, limits.body_bytes).collect();
+    let body = match tokio::time::timeout(BODY_TIMEOUT, collected).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            return Err(too_large("body_bytes", limits.body_bytes));
+        }
+        Ok(Err(_)) => return Err(unreadable("the body ended before it was complete")),
+        Err(_) => {
+            let detail = format!("the body was not complete within {BODY_TIMEOUT:?}");
+            return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail));
+        }
+    };
+    let encoding = headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?"));
+    decode(encoding.unwrap_or_default(), body, limits.decompressed_bytes).map_err(|error| {
+        match error {
+            Undecodable::TooLarge => too_large("decompressed_bytes", limits.decompressed_bytes),
+            Undecodable::Corrupt => unreadable("the body is not of its Content-Encoding"),
+            Undecodable::Encoding(name) => {
+                let detail = format!("`{name}`: send identity, gzip, deflate, br or zstd");
+                Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding", detail)
+            }
+        }
+    })
+}
+
+/// Takes the tokens of a request's events.
+pub(crate) fn admit(key: &Key, address: Option<IpAddr>, events: usize) -> Result<(), Problem> {
+    key.admission.admit(address, events).map_err(|refusal| {
+        let TooFast { whose, events_per_second, retry_after } = refusal;
+        let seconds = retry_after.as_secs_f64().ceil().max(1.0);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a few seconds"
+        )]
+        let seconds = seconds as u64;
+        let detail = format!("this {whose} may send {events_per_second} events a second");
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_events", detail)
+            .with("limit", events_per_second)
+            .header("retry-after", seconds)
+            .header("ratelimit-limit", events_per_second.into())
+            .header("ratelimit-remaining", 0)
+            .header("ratelimit-reset", seconds)
+    })
+}
+
+/// More than a limit allows; the limit is named, so that a client can halve its batch.
+pub(crate) fn too_large(limit: &str, most: usize) -> Problem {
+    let detail = format!("more than {limit} allows: {most}; send less at a time");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+        .with("limit", limit)
+        .with("most", most)
+}
+
+/// A body that holds no events to answer for.
+pub(crate) fn unreadable(detail: &str) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "unreadable_body", detail)
+}

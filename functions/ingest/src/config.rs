@@ -1,0 +1,124 @@
+//! What the environment tells ingest.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::Context as _;
+use ipnet::IpNet;
+use questline_events::{Rules, device::Devices, event::Unregistered, limits::Limits, registry};
+use questline_runtime::config::{Env, unusable};
+
+use crate::keys::Keys;
+
+/// Everything but the log.
+#[derive(Debug)]
+pub struct Config {
+    /// By what events are judged at the door.
+    pub rules: Rules,
+    /// Who may send.
+    pub keys: Keys,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The bearer token of `/metrics`.
+    pub metrics_token: Option<String>,
+}
+
+impl Config {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// If a variable is missing or not usable.
+    pub fn read(env: &Env) -> anyhow::Result<Self> {
+        let limits = limits(env)?;
+        let keys = env.required("QUESTLINE_KEYS", "the write keys: a file, or the JSON itself")?;
+        let json = if keys.trim_start().starts_with('[') {
+            keys.to_owned()
+        } else {
+            fs::read_to_string(keys).with_context(|| format!("QUESTLINE_KEYS: {keys}"))?
+        };
+        let keys = Keys::parse(&json, limits.request_events)
+            .map_err(|error| unusable("QUESTLINE_KEYS", "a list of write keys", error))?;
+        let proxies = env.get("QUESTLINE_TRUSTED_PROXIES").unwrap_or_default();
+        let trusted_proxies = proxies
+            .split(',')
+            .filter(|network| !network.trim().is_empty())
+            .map(|network| network.trim().parse())
+            .collect::<Result<Vec<IpNet>, _>>()
+            .map_err(|error| unusable("QUESTLINE_TRUSTED_PROXIES", "networks, a/n,b/m", error))?;
+        Ok(Self {
+            rules: rules(env, limits)?,
+            keys,
+            trusted_proxies,
+            metrics_token: env.get("QUESTLINE_METRICS_TOKEN").map(str::to_owned),
+        })
+    }
+}
+
+/// What the door judges by: no lookups, they only enrich.
+fn rules(env: &Env, limits: Limits) -> anyhow::Result<Rules> {
+    let registry = match env.get("QUESTLINE_REGISTRY") {
+        Some(path) => {
+            fs::read_to_string(path).with_context(|| format!("QUESTLINE_REGISTRY: {path}"))?
+        }
+        None => registry::SHIPPED.to_owned(),
+    };
+    let registry = registry::Registry::parse(&registry)
+        .map_err(|error| unusable("QUESTLINE_REGISTRY", "a file of event types", error))?;
+    let unregistered = match env.get("QUESTLINE_UNREGISTERED") {
+        None | Some("accept") => Unregistered::Accept,
+        Some("dead_letter") => Unregistered::DeadLetter,
+        Some(other) => {
+            let cause = format!("`{other}` is neither");
+            return Err(unusable("QUESTLINE_UNREGISTERED", "accept or dead_letter", cause).into());
+        }
+    };
+    Ok(Rules { limits, registry, unregistered, geo: None, devices: Devices::default() })
+}
+
+fn limits(env: &Env) -> anyhow::Result<Limits> {
+    let Limits { body_bytes, decompressed_bytes, request_events, event_bytes, json_depth } =
+        Limits::default();
+    let number = |name, default| env.parsed(name, "a number", default);
+    Ok(Limits {
+        body_bytes: number("QUESTLINE_MAX_BODY_BYTES", body_bytes)?,
+        decompressed_bytes: number("QUESTLINE_MAX_DECOMPRESSED_BYTES", decompressed_bytes)?,
+        request_events: number("QUESTLINE_MAX_REQUEST_EVENTS", request_events)?,
+        event_bytes: number("QUESTLINE_MAX_EVENT_BYTES", event_bytes)?,
+        json_depth: number("QUESTLINE_MAX_JSON_DEPTH", json_depth)?,
+    })
+}
+
+/// The directory of `sqlite:DIRECTORY` in `QUESTLINE_LOG`.
+///
+/// # Errors
+/// If it is not set, or names another log.
+pub fn sqlite_directory(env: &Env) -> anyhow::Result<PathBuf> {
+    let log = env.required("QUESTLINE_LOG", "the log: sqlite:DIRECTORY")?;
+    match log.strip_prefix("sqlite:") {
+        Some(directory) if !directory.is_empty() => Ok(directory.into()),
+        _ => Err(unusable("QUESTLINE_LOG", "sqlite:DIRECTORY", format!("`{log}` is not")).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_the_variable() {
+        let keys = ("QUESTLINE_KEYS", "[]");
+        for (name, value) in [
+            ("QUESTLINE_KEYS", "[1]"),
+            ("QUESTLINE_TRUSTED_PROXIES", "10.0.0.0/99"),
+            ("QUESTLINE_MAX_BODY_BYTES", "much"),
+            ("QUESTLINE_UNREGISTERED", "maybe"),
+            ("QUESTLINE_REGISTRY", "/nowhere/registry.json"),
+        ] {
+            let error = Config::read(&Env::of([keys, (name, value)])).unwrap_err();
+            assert!(error.to_string().contains(name), "{error:#}");
+        }
+        assert!(Config::read(&Env::of([])).unwrap_err().to_string().contains("QUESTLINE_KEYS"));
+        assert!(sqlite_directory(&Env::of([("QUESTLINE_LOG", "kafka:x")])).is_err());
+        let config = Config::read(&Env::of([keys, ("QUESTLINE_MAX_REQUEST_EVENTS", "7")])).unwrap();
+        assert_eq!(config.rules.limits.request_events, 7);
+    }
+}

@@ -1,0 +1,50 @@
+//! Ingest as a function of its own: HTTP on `$PORT`, or AWS Lambda.
+
+use std::{sync::Arc, time::Duration};
+
+use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, SHUTDOWN};
+use questline_ingest::{
+    Ingest, app,
+    config::{Config, sqlite_directory},
+};
+use questline_log_sqlite::SqliteLog;
+use questline_runtime::{
+    CancellationToken,
+    config::{Env, Listen},
+    metrics::Metrics,
+    serve::{self, ServeLimits},
+    telemetry,
+};
+use tokio::net::TcpListener;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    telemetry::start(tracing::level_filters::LevelFilter::INFO);
+    let env = Env::of_process();
+    let log = SqliteLog::open(&sqlite_directory(&env)?)?;
+    let appender = Arc::new(log.clone());
+    let mut ingest = Ingest::new(Config::read(&env)?, appender, Arc::new(Metrics::default()));
+    if serve::is_lambda() {
+        ingest.page_per_request = true;
+        return serve::lambda(app(Arc::new(ingest))).await;
+    }
+    let ingest = Arc::new(ingest);
+    let Listen { host, port } = Listen::read(&env)?;
+    let listener = TcpListener::bind((host, port)).await?;
+    tracing::info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "ingest.start");
+    let book = {
+        let ingest = ingest.clone();
+        tokio::spawn(async move { ingest.keep_book().await })
+    };
+    let stop = CancellationToken::new();
+    let limits =
+        ServeLimits { head_timeout: HEAD_TIMEOUT, connections: CONNECTIONS, drain: SHUTDOWN / 2 };
+    let serving = tokio::spawn(serve::http(listener, app(ingest.clone()), limits, stop.clone()));
+    serve::asked_to_stop().await?;
+    stop.cancel();
+    serving.await?;
+    ingest.end(Duration::from_secs(2)).await;
+    book.await?;
+    log.close().await;
+    Ok(())
+}

@@ -6,7 +6,8 @@ SELECT
   source,
   MIN(minute) AS first_minute,
   MAX(IF(complete, minute, NULL)) AS last_complete,
-  LOGICAL_OR(closing) AS ended
+  LOGICAL_OR(closing) AS ended,
+  MAX(written_at) AS last_written
 FROM ledger
 WHERE hop = 'ingest'
 GROUP BY log_id, source;

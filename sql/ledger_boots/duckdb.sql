@@ -7,7 +7,8 @@ SELECT
   source,
   MIN(minute) AS first_minute,
   MAX(CASE WHEN complete THEN minute ELSE NULL END) AS last_complete,
-  BOOL_OR(CAST(closing AS BOOLEAN)) AS ended
+  BOOL_OR(CAST(closing AS BOOLEAN)) AS ended,
+  MAX(written_at) AS last_written
 FROM ledger
 WHERE
   hop = 'ingest'

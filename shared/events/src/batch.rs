@@ -10,6 +10,7 @@ use crate::{
     letter::Letter,
     minutes::Minutes,
     row::{EventRows, LetterRows, Postmark, Source},
+    split::inspect,
     window::{Identities, Identity, Window},
 };
 
@@ -53,11 +54,18 @@ pub enum Judgement {
     /// The warehouse refused its row for its content.
     Refused,
     /// It was judged before a crash, and the tables hold it as an event.
-    HeldEvent,
+    SettledEvent,
     /// It was judged before a crash, and the tables hold it as a dead letter.
-    HeldLetter,
+    SettledLetter,
     /// It was judged before a crash, and no table holds it.
-    HeldDuplicate,
+    SettledDuplicate,
+}
+
+impl Judgement {
+    /// The tables have their rows of this record already.
+    const fn is_settled(self) -> bool {
+        matches!(self, Self::SettledEvent | Self::SettledLetter | Self::SettledDuplicate)
+    }
 }
 
 /// What is the same for every record of a batch.
@@ -117,6 +125,8 @@ pub struct Batch<'c> {
     context: Context<'c>,
     /// Rows of `events`.
     pub rows: EventRows,
+    /// Which record of the batch each of them is.
+    pub row_records: Vec<usize>,
     /// Rows of `events_dlq`.
     pub letter_rows: LetterRows,
     /// Counts per minute.
@@ -142,6 +152,7 @@ impl<'c> Batch<'c> {
         Self {
             context,
             rows: EventRows::default(),
+            row_records: Vec::new(),
             letter_rows: LetterRows::default(),
             minutes: Minutes::default(),
             tallies: Tallies::default(),
@@ -153,7 +164,8 @@ impl<'c> Batch<'c> {
         }
     }
 
-    /// Takes the batch's record number `index`: exactly one outcome.
+    /// Takes the batch's record number `index`: exactly one outcome. Of what the tables hold
+    /// already only the records to produce are made again.
     pub fn take(
         &mut self,
         index: usize,
@@ -165,11 +177,15 @@ impl<'c> Batch<'c> {
         if record.envelope.ledger
             && let Some(page) = record.value.and_then(|json| serde_json::from_slice(json).ok())
         {
-            self.pages.extend(Page::rows(&page));
+            if !judgement.is_settled() {
+                self.pages.extend(Page::rows(&page));
+            }
             return Outcome::Page;
         }
         let outcome = self.judge(index, record, judgement, window, brake);
-        self.count(&record.envelope, outcome);
+        if !judgement.is_settled() {
+            self.count(&record.envelope, outcome);
+        }
         outcome
     }
 
@@ -183,20 +199,20 @@ impl<'c> Batch<'c> {
     ) -> Outcome {
         let envelope = &record.envelope;
         let event = match judgement {
-            Judgement::HeldDuplicate => Err(None),
+            Judgement::SettledDuplicate => Err(None),
             Judgement::Refused => Err(Some(Fault::whole(Reason::WarehouseRefused))),
             _ => self.context.rules.judge(record.value.unwrap_or_default(), envelope).map_err(Some),
         };
         // What the tables hold stands, also where today's rules would judge otherwise.
         let event = match (judgement, event) {
-            (Judgement::HeldLetter, Ok(_)) => Err(Some(Fault::whole(Reason::WarehouseRefused))),
-            (Judgement::HeldEvent, Err(Some(_))) => Err(None),
+            (Judgement::SettledEvent, Err(_)) => return self.remember(index, record, window),
+            (Judgement::SettledLetter, Ok(_)) => Err(Some(Fault::whole(Reason::WarehouseRefused))),
             (_, event) => event,
         };
         match event {
-            Ok(event) => self.accept(index, record, &event, window, brake),
+            Ok(event) => self.accept(index, record, &event, judgement, window, brake),
             Err(None) => Outcome::Duplicate,
-            Err(Some(fault)) => self.dead_letter(index, record, fault, brake),
+            Err(Some(fault)) => self.dead_letter(index, record, fault, judgement, brake),
         }
     }
 
@@ -205,16 +221,21 @@ impl<'c> Batch<'c> {
         index: usize,
         record: &Record<'_>,
         event: &Event<'_>,
+        judgement: Judgement,
         window: &mut Window,
         brake: &mut Brake,
     ) -> Outcome {
         brake.count(event.app_id, event.received_at, false);
         let identity = self.context.identities.of(event.app_id, &event.event_id);
-        if !window.insert(record.partition, record.log_time_ms, identity) {
-            return Outcome::Duplicate;
+        let fresh = window.insert(record.partition, record.log_time_ms, identity);
+        if !judgement.is_settled() {
+            if !fresh {
+                return Outcome::Duplicate;
+            }
+            self.rows.push(event, self.source(record), self.context.counted);
+            self.row_records.push(index);
+            self.minutes.count(event);
         }
-        self.rows.push(event, self.source(record), self.context.counted);
-        self.minutes.count(event);
         enriched::write(event, &mut self.enriched_bytes);
         self.enriched.push(Enriched { index, end: self.enriched_bytes.len(), identity });
         let odd = &mut self.totals.oddities;
@@ -225,18 +246,36 @@ impl<'c> Batch<'c> {
         Outcome::Accepted
     }
 
+    /// An event of the tables that today's rules would refuse: its identity at least is known to
+    /// whoever rebuilds the window.
+    fn remember(&mut self, index: usize, record: &Record<'_>, window: &mut Window) -> Outcome {
+        let names = inspect(record.value.unwrap_or_default(), &self.context.rules.limits);
+        let id = names.ok().and_then(|names| names.id);
+        if let (Some(app_id), Some(event_id)) = (record.envelope.app_id, id) {
+            let identity = self.context.identities.of(app_id, &event_id);
+            window.insert(record.partition, record.log_time_ms, identity);
+            let event = serde_json::json!({ "event_id": event_id, "app_id": app_id });
+            self.enriched_bytes.extend_from_slice(event.to_string().as_bytes());
+            self.enriched.push(Enriched { index, end: self.enriched_bytes.len(), identity });
+        }
+        Outcome::Accepted
+    }
+
     fn dead_letter(
         &mut self,
         index: usize,
         record: &Record<'_>,
         fault: Fault,
+        judgement: Judgement,
         brake: &mut Brake,
     ) -> Outcome {
         let envelope = &record.envelope;
         let held = envelope.app_id.is_some_and(|app| brake.count(app, envelope.received_at, true));
-        let source = self.source(record);
-        self.letter_rows.push(record, &fault, held, source, self.context.postmark);
-        self.totals.held += u64::from(held);
+        if !judgement.is_settled() {
+            let source = self.source(record);
+            self.letter_rows.push(record, &fault, held, source, self.context.postmark);
+            self.totals.held += u64::from(held);
+        }
         let reason = fault.reason;
         self.letters.push(Letter { index, fault, held });
         Outcome::DeadLettered(reason)

@@ -102,6 +102,8 @@ pub struct PollLimits {
     pub bytes: usize,
     /// Wait this long for the first record.
     pub wait: Duration,
+    /// Wait this long for more after the first, so that batches are worth their commit.
+    pub linger: Duration,
 }
 
 /// What one poll gives. Changes of ownership come first and take effect before the records.

@@ -20,7 +20,7 @@ pub struct Rows {
 
 /// Which source positions a table holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Held {
+pub struct Settled {
     /// Partition of the raw topic.
     pub partition: u32,
     /// Offset in the partition.
@@ -38,8 +38,8 @@ pub struct Boot {
     pub first_minute: i64,
     /// The last minute that it has written for good.
     pub last_complete: Option<i64>,
-    /// It ended in order.
-    pub closed: bool,
+    /// When its last page was written, microseconds since 1970.
+    pub last_written: i64,
 }
 
 /// What the table `ledger` knows of one log.
@@ -88,11 +88,11 @@ pub trait Warehouse: Send + Sync {
     async fn positions(&self, log_id: &str) -> Result<Vec<(u32, i64)>, WarehouseError>;
 
     /// Which of these source positions the tables hold.
-    async fn held(
+    async fn settled(
         &self,
         log_id: &str,
         ranges: &[(u32, Range<i64>)],
-    ) -> Result<Vec<Held>, WarehouseError>;
+    ) -> Result<Vec<Settled>, WarehouseError>;
 
     /// What the ledger knows of a log, for whoever closes its minutes.
     async fn ledger(&self, log_id: &str) -> Result<LedgerState, WarehouseError>;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use duckdb::{Config, Connection, params};
-use questline_stores::warehouse::{Boot, Held, LedgerState, WarehouseError};
+use questline_stores::warehouse::{Boot, LedgerState, Settled, WarehouseError};
 
 use crate::schema;
 
@@ -82,11 +82,11 @@ impl Database {
         })
     }
 
-    pub(crate) fn held(
+    pub(crate) fn settled(
         &self,
         log_id: &str,
         ranges: &[(u32, Range<i64>)],
-    ) -> Result<Vec<Held>, WarehouseError> {
+    ) -> Result<Vec<Settled>, WarehouseError> {
         self.with(|connection| {
             let mut found = Vec::new();
             let mut statement = connection.prepare_cached(
@@ -101,10 +101,10 @@ impl Database {
             for (partition, offsets) in ranges {
                 let partition = *partition;
                 let values = params![log_id, partition, offsets.start, offsets.end];
-                let held = statement.query_map(values, |row| {
-                    Ok(Held { partition, offset: row.get(0)?, event: row.get(1)? })
+                let settled = statement.query_map(values, |row| {
+                    Ok(Settled { partition, offset: row.get(0)?, event: row.get(1)? })
                 })?;
-                found.extend(held.collect::<duckdb::Result<Vec<_>>>()?);
+                found.extend(settled.collect::<duckdb::Result<Vec<_>>>()?);
             }
             Ok(found)
         })
@@ -119,7 +119,8 @@ impl Database {
             )?;
             let boots = connection
                 .prepare_cached(
-                    "SELECT source, epoch_us(first_minute), epoch_us(last_complete), ended
+                    "SELECT source, epoch_us(first_minute), epoch_us(last_complete),
+                            epoch_us(last_written)
                      FROM ledger_boots WHERE log_id = ? AND NOT ended",
                 )?
                 .query_map(params![log_id], |row| {
@@ -127,7 +128,7 @@ impl Database {
                         id: row.get(0)?,
                         first_minute: row.get(1)?,
                         last_complete: row.get(2)?,
-                        closed: row.get(3)?,
+                        last_written: row.get(3)?,
                     })
                 })?
                 .collect::<duckdb::Result<Vec<_>>>()?;

@@ -15,7 +15,7 @@ use std::{
 use async_trait::async_trait;
 use database::Database;
 use questline_stores::warehouse::{
-    Answer, Held, LedgerState, Query, QueryError, QueryLimits, Rows, Warehouse, WarehouseError,
+    Answer, LedgerState, Query, QueryError, QueryLimits, Rows, Settled, Warehouse, WarehouseError,
 };
 use tokio::sync::{Semaphore, oneshot};
 
@@ -101,13 +101,13 @@ impl Warehouse for DuckdbWarehouse {
         self.ask(move |database| database.positions(&log_id)).await
     }
 
-    async fn held(
+    async fn settled(
         &self,
         log_id: &str,
         ranges: &[(u32, Range<i64>)],
-    ) -> Result<Vec<Held>, WarehouseError> {
+    ) -> Result<Vec<Settled>, WarehouseError> {
         let (log_id, ranges) = (log_id.to_owned(), ranges.to_vec());
-        self.ask(move |database| database.held(&log_id, &ranges)).await
+        self.ask(move |database| database.settled(&log_id, &ranges)).await
     }
 
     async fn ledger(&self, log_id: &str) -> Result<LedgerState, WarehouseError> {

@@ -106,9 +106,13 @@ impl SqliteConsumer {
         Ok(())
     }
 
-    fn read(&mut self, limits: PollLimits, polled: &mut Polled) -> Result<(), LogError> {
-        let mut bytes = 0;
-        while polled.records.len() < limits.records && bytes < limits.bytes {
+    fn read(
+        &mut self,
+        limits: PollLimits,
+        polled: &mut Polled,
+        bytes: &mut usize,
+    ) -> Result<(), LogError> {
+        while polled.records.len() < limits.records && *bytes < limits.bytes {
             let Some(batch) = self.rows.batch(self.cursor)? else {
                 return self.catch_up(polled);
             };
@@ -124,7 +128,7 @@ impl SqliteConsumer {
             };
             self.rows.records(batch, wanted, &mut polled.records)?;
             let values = polled.records[first..].iter().filter_map(|record| record.value.as_ref());
-            bytes += values.map(bytes::Bytes::len).sum::<usize>();
+            *bytes += values.map(bytes::Bytes::len).sum::<usize>();
         }
         Ok(())
     }
@@ -142,18 +146,23 @@ impl SqliteConsumer {
 impl Consumer for SqliteConsumer {
     async fn poll(&mut self, limits: PollLimits) -> Result<Polled, LogError> {
         let mut appended = self.shared.writer.appended();
-        let until = Instant::now() + limits.wait;
+        let mut until = Instant::now() + limits.wait;
+        let (mut polled, mut bytes) = (Polled::default(), 0);
         loop {
             appended.mark_unchanged();
-            let mut polled = Polled::default();
-            self.rebalance(&mut polled)?;
-            self.read(limits, &mut polled)?;
-            let quiet = polled.records.is_empty()
-                && polled.assigned.is_empty()
-                && polled.revoked.is_empty()
-                && polled.gaps.is_empty();
+            let first = polled.records.is_empty();
+            // What was read before a change of ownership is settled before it is heard of.
+            if first {
+                self.rebalance(&mut polled)?;
+            }
+            self.read(limits, &mut polled, &mut bytes)?;
+            if first && !polled.records.is_empty() {
+                until = Instant::now() + limits.linger;
+            }
+            let ownership = !polled.assigned.is_empty() || !polled.revoked.is_empty();
+            let full = polled.records.len() >= limits.records || bytes >= limits.bytes;
             let left = until.saturating_duration_since(Instant::now());
-            if !quiet || left.is_zero() {
+            if full || ownership || !polled.gaps.is_empty() || left.is_zero() {
                 return Ok(polled);
             }
             // Either way the loop looks again; a closed log has no news.

@@ -9,8 +9,12 @@ use questline_stores::{
     log::{Appender, Committed, LogError, PollLimits, Reader, Transaction},
 };
 
-const LIMITS: PollLimits =
-    PollLimits { records: 1_000, bytes: 1 << 20, wait: Duration::from_millis(50) };
+const LIMITS: PollLimits = PollLimits {
+    records: 1_000,
+    bytes: 1 << 20,
+    wait: Duration::from_millis(50),
+    linger: Duration::ZERO,
+};
 
 fn value(text: &'static str, timestamp_ms: i64) -> NewRecord {
     NewRecord {

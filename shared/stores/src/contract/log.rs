@@ -22,8 +22,12 @@ pub struct OpenLog {
 /// Joins the group of a name.
 pub type Join = Box<dyn Fn(&str) -> Box<dyn Consumer>>;
 
-const LIMITS: PollLimits =
-    PollLimits { records: 1_000, bytes: 1 << 20, wait: Duration::from_millis(200) };
+const LIMITS: PollLimits = PollLimits {
+    records: 1_000,
+    bytes: 1 << 20,
+    wait: Duration::from_millis(200),
+    linger: Duration::ZERO,
+};
 
 fn record(key: &str, value: &str) -> NewRecord {
     NewRecord {
@@ -76,6 +80,7 @@ pub async fn suite(open: impl AsyncFn(&str) -> OpenLog) {
     a_transaction_is_all_or_nothing(&open, "transaction").await;
     what_was_not_committed_is_read_again(&open, "again").await;
     members_share_and_a_stale_one_is_fenced(&open("members").await).await;
+    a_poll_lingers_for_more(&open("linger").await).await;
     heads_are_seen_from_a_time_on(&open("heads").await).await;
     logs_are_told_apart(&open).await;
 }
@@ -236,6 +241,21 @@ async fn members_share_and_a_stale_one_is_fenced(log: &OpenLog) {
     }
     rest.records.extend(one.poll(LIMITS).await.unwrap().records);
     assert_eq!(rest.records.len(), 0, "what the other committed is not read again");
+}
+
+async fn a_poll_lingers_for_more(log: &OpenLog) {
+    let mut consumer = (log.join)("group");
+    while consumer.poll(LIMITS).await.unwrap().assigned.is_empty() {}
+    append(log, Topic::Raw, vec![record("k", "1")]).await;
+    let appender = log.appender.clone();
+    let more = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(appender.append(Topic::Raw, vec![record("k", "2")]).all_stored(1).await);
+    });
+    let patient = PollLimits { linger: Duration::from_secs(2), records: 2, ..LIMITS };
+    let polled = consumer.poll(patient).await.unwrap();
+    assert_eq!(values(&polled.records), ["1", "2"]);
+    more.await.unwrap();
 }
 
 async fn heads_are_seen_from_a_time_on(log: &OpenLog) {

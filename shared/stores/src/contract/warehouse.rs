@@ -18,7 +18,7 @@ use questline_events::{
     window::{Identities, Window},
 };
 
-use crate::warehouse::{Held, Query, QueryLimits, Rows, Warehouse, WarehouseError};
+use crate::warehouse::{Query, QueryLimits, Rows, Settled, Warehouse, WarehouseError};
 
 /// An open warehouse. Dropping it, without more, is a crash of the process that had it.
 pub struct OpenWarehouse {
@@ -153,11 +153,11 @@ async fn rows_and_positions_are_one(open: &impl AsyncFn(&str) -> OpenWarehouse) 
     let again = open("positions").await;
     assert_eq!(again.warehouse.positions("log").await.unwrap(), [(3, 14)]);
     assert_eq!(again.warehouse.positions("other").await.unwrap(), []);
-    let mut held = again.warehouse.held("log", &[(3, 11..20), (4, 0..20)]).await.unwrap();
-    held.sort_by_key(|held| held.offset);
+    let mut settled = again.warehouse.settled("log", &[(3, 11..20), (4, 0..20)]).await.unwrap();
+    settled.sort_by_key(|settled| settled.offset);
     let expected =
-        [(11, false), (13, true)].map(|(offset, event)| Held { partition: 3, offset, event });
-    assert_eq!(held, expected, "12 was a duplicate: no table holds it");
+        [(11, false), (13, true)].map(|(offset, event)| Settled { partition: 3, offset, event });
+    assert_eq!(settled, expected, "12 was a duplicate: no table holds it");
 }
 
 async fn content_at_fault_is_named_and_nothing_written(open: &OpenWarehouse) {

@@ -1,0 +1,116 @@
+//! By what events are judged: files named by the environment, each with a version.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::Context as _;
+use questline_events::{
+    Rules,
+    device::Devices,
+    event::Unregistered,
+    geo::Geo,
+    limits::Limits,
+    registry::{self, Registry},
+    version::fingerprint,
+};
+use questline_runtime::config::{Env, unusable};
+
+/// The device table that the project ships.
+const DEVICES: &[u8] = include_bytes!("../../../shared/events/devices.tsv");
+
+/// Rules, and their versions.
+#[derive(Debug)]
+pub struct Config {
+    /// By what events are judged.
+    pub rules: Rules,
+    /// Name and version of every input.
+    pub lookups: Vec<(&'static str, String)>,
+    /// The release and its inputs in one word, as dead letters name it.
+    pub function_version: String,
+}
+
+impl Config {
+    /// Reads the environment and the files that it names.
+    ///
+    /// # Errors
+    /// If a file is missing or not usable.
+    pub fn read(env: &Env) -> anyhow::Result<Self> {
+        let registry = match env.get("QUESTLINE_REGISTRY") {
+            Some(path) => String::from_utf8(read("QUESTLINE_REGISTRY", path)?)?,
+            None => registry::SHIPPED.to_owned(),
+        };
+        let devices = match env.get("QUESTLINE_DEVICES") {
+            Some(path) => read("QUESTLINE_DEVICES", path)?,
+            None => DEVICES.to_vec(),
+        };
+        let geo = env.get("QUESTLINE_GEO_DB").map(|path| read("QUESTLINE_GEO_DB", path));
+        let geo =
+            geo.transpose()?.map(Geo::open).transpose().map_err(|error| {
+                unusable("QUESTLINE_GEO_DB", "a MaxMind-format database", error)
+            })?;
+        let unregistered = match env.get("QUESTLINE_UNREGISTERED") {
+            None | Some("accept") => Unregistered::Accept,
+            Some("dead_letter") => Unregistered::DeadLetter,
+            Some(other) => {
+                let cause = format!("`{other}` is neither");
+                return Err(
+                    unusable("QUESTLINE_UNREGISTERED", "accept or dead_letter", cause).into()
+                );
+            }
+        };
+        let devices = Devices::parse(&devices)
+            .map_err(|error| unusable("QUESTLINE_DEVICES", "a table of device models", error))?;
+        let lookups = vec![
+            ("registry", fingerprint(registry.as_bytes())),
+            ("geo", geo.as_ref().map_or("none", Geo::version).to_owned()),
+            ("devices", devices.version().to_owned()),
+        ];
+        let registry = Registry::parse(&registry)
+            .map_err(|error| unusable("QUESTLINE_REGISTRY", "a file of event types", error))?;
+        let judged_by = format!("{lookups:?} {unregistered:?}");
+        let function_version =
+            format!("{}+{}", env!("CARGO_PKG_VERSION"), fingerprint(judged_by.as_bytes()));
+        let rules = Rules { limits: Limits::default(), registry, unregistered, geo, devices };
+        Ok(Self { rules, lookups, function_version })
+    }
+}
+
+fn read(name: &'static str, path: &str) -> anyhow::Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("{name}: {path}"))
+}
+
+/// The directory of `KIND:DIRECTORY` in a variable.
+///
+/// # Errors
+/// If it is not set, or names something else.
+pub fn directory(env: &Env, name: &'static str, kind: &str) -> anyhow::Result<PathBuf> {
+    let value = env.required(name, "where it lies, as KIND:DIRECTORY")?;
+    match value.strip_prefix(kind).and_then(|rest| rest.strip_prefix(':')) {
+        Some(directory) if !directory.is_empty() => Ok(directory.into()),
+        _ => Err(anyhow::anyhow!("{name} is to be {kind}:DIRECTORY, and is `{value}`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_input_that_cannot_be_read_is_named() {
+        for name in ["QUESTLINE_GEO_DB", "QUESTLINE_DEVICES", "QUESTLINE_REGISTRY"] {
+            let missing = Config::read(&Env::of([(name, "/nowhere/file")])).unwrap_err();
+            assert!(format!("{missing:#}").contains(name), "{missing:#}");
+            let other = Config::read(&Env::of([(name, file!())]));
+            let wrong = format!("{:#}", other.err().unwrap_or_else(|| anyhow::anyhow!("accepted")));
+            assert!(wrong.contains(name) || wrong.contains("No such file"), "{name}: {wrong}");
+        }
+    }
+
+    #[test]
+    fn the_version_names_every_input() {
+        let config = Config::read(&Env::of([])).unwrap();
+        let names: Vec<_> = config.lookups.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, ["registry", "geo", "devices"]);
+        let strict = Config::read(&Env::of([("QUESTLINE_UNREGISTERED", "dead_letter")])).unwrap();
+        assert_ne!(config.function_version, strict.function_version);
+    }
+}

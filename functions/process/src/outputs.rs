@@ -1,0 +1,134 @@
+//! What a judged batch becomes: rows for the warehouse, and a transaction for the log.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use questline_events::{
+    batch::Batch,
+    headers::{DETAIL, FAILED_AT, FUNCTION_VERSION, HELD, IDENTITY, REASON, SOURCE, TRACEPARENT},
+    ledger::Row,
+    row::{EventRows, LedgerRows, LetterRows, MinuteRows, Postmark},
+};
+use questline_stores::{
+    Headers, NewRecord, Record, Topic,
+    log::{Committed, Transaction},
+    warehouse::Rows,
+};
+use serde::{Deserialize, Serialize};
+
+/// What is committed with each offset.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Metadata {
+    /// The release that judged.
+    pub(crate) version: String,
+    /// The newest log timestamp of the partition: from 15 minutes before it the window is rebuilt.
+    pub(crate) newest_ms: i64,
+}
+
+/// How far a batch goes on each partition.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reach {
+    pub(crate) next_offset: i64,
+    pub(crate) newest_ms: i64,
+}
+
+pub(crate) fn reach(records: &[Record]) -> BTreeMap<u32, Reach> {
+    let mut reach = BTreeMap::<u32, Reach>::new();
+    for record in records {
+        let (next_offset, newest_ms) = (record.offset + 1, record.timestamp_ms);
+        reach
+            .entry(record.partition)
+            .and_modify(|known| {
+                known.next_offset = next_offset;
+                known.newest_ms = known.newest_ms.max(newest_ms);
+            })
+            .or_insert(Reach { next_offset, newest_ms });
+    }
+    reach
+}
+
+/// The rows of a batch and its source positions. `more` are ledger rows that go with them.
+pub(crate) fn rows(
+    batch: &mut Batch<'_>,
+    log_id: &str,
+    more: &[Row],
+    now: i64,
+    positions: Vec<(u32, i64)>,
+) -> Result<Rows, arrow_schema::ArrowError> {
+    let mut minutes = MinuteRows::default();
+    for (key, events) in std::mem::take(&mut batch.minutes).into_parts() {
+        minutes.push(&key, events);
+    }
+    let mut ledger = LedgerRows::default();
+    let tallies = std::mem::take(&mut batch.tallies).into_rows();
+    for row in tallies.chain(batch.pages.drain(..)).chain(more.iter().cloned()) {
+        ledger.push(log_id, &row, now);
+    }
+    let tables = vec![
+        (EventRows::TABLE, batch.rows.finish()?),
+        (LetterRows::TABLE, batch.letter_rows.finish()?),
+        (MinuteRows::TABLE, minutes.finish()?),
+        (LedgerRows::TABLE, ledger.finish()?),
+    ];
+    Ok(Rows { log_id: log_id.to_owned(), tables, positions })
+}
+
+/// Enriched records, dead letters and offsets.
+pub(crate) fn transaction(
+    batch: &mut Batch<'_>,
+    records: &[Record],
+    log_id: &str,
+    postmark: Postmark<'_>,
+) -> Transaction {
+    let mut produced = Vec::with_capacity(batch.enriched.len() + batch.letters.len());
+    let json = Bytes::from(std::mem::take(&mut batch.enriched_bytes));
+    let mut start = 0;
+    for enriched in &batch.enriched {
+        let record = &records[enriched.index];
+        let identity = enriched.identity.0.to_be_bytes();
+        let trace = record.headers.get(TRACEPARENT).map(|trace| (TRACEPARENT, trace));
+        let headers = [(IDENTITY, &identity[..])].into_iter().chain(trace);
+        produced.push((
+            Topic::Enriched,
+            NewRecord {
+                partition: Some(record.partition),
+                timestamp_ms: Some(record.timestamp_ms),
+                key: record.key.clone(),
+                value: Some(json.slice(start..enriched.end)),
+                headers: Headers::new(headers),
+            },
+        ));
+        start = enriched.end;
+    }
+    for letter in &batch.letters {
+        let record = &records[letter.index];
+        let Record { partition, offset, .. } = record;
+        let source = format!("{log_id}/{}/{partition}/{offset}", Topic::Raw.name());
+        let failed_at = (postmark.failed_at / 1_000).to_string();
+        let more = [
+            (REASON, letter.fault.reason.as_str()),
+            (DETAIL, &letter.fault.detail),
+            (SOURCE, &source),
+            (FAILED_AT, &failed_at),
+            (FUNCTION_VERSION, postmark.function_version),
+            (HELD, if letter.held { "1" } else { "0" }),
+        ];
+        produced.push((
+            Topic::Dlq,
+            NewRecord {
+                partition: None,
+                timestamp_ms: None,
+                key: record.key.clone(),
+                value: record.value.clone(),
+                headers: record.headers.and(more.map(|(name, value)| (name, value.as_bytes()))),
+            },
+        ));
+    }
+    let version = postmark.function_version;
+    let offset = |(partition, reach): (u32, Reach)| {
+        let metadata = Metadata { version: version.to_owned(), newest_ms: reach.newest_ms };
+        let metadata = serde_json::to_string(&metadata).unwrap_or_default();
+        Committed { partition, next_offset: reach.next_offset, metadata }
+    };
+    Transaction { records: produced, offsets: reach(records).into_iter().map(offset).collect() }
+}

@@ -1,0 +1,472 @@
+//! The loop: poll, judge, write, commit.
+
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use questline_events::{
+    batch::{self, Batch, Context, Judgement, Totals},
+    brake::Brake,
+    headers::Envelope,
+    ledger::{Counts, Hop, Row},
+    limits::{BATCH_BYTES, BATCH_LINGER, BATCH_RECORDS},
+    row::{LedgerRows, LookupRows, Postmark},
+    window::{Identities, Window},
+};
+use questline_runtime::{CancellationToken, clock::now_micros, metrics::Metrics};
+use questline_stores::{
+    Headers, Record, Topic,
+    log::{Consumer, Gap, LogError, PollLimits, Polled, Reader},
+    warehouse::{Rows, Warehouse, WarehouseError},
+};
+
+use crate::{
+    closer::Closer,
+    config::Config,
+    outputs::{self, reach},
+    ownership::{Settled, rebuild},
+};
+
+/// The group in whose name offsets are committed.
+pub const GROUP: &str = "process";
+
+const LIMITS: PollLimits = PollLimits {
+    records: BATCH_RECORDS,
+    bytes: BATCH_BYTES,
+    wait: Duration::from_millis(500),
+    linger: BATCH_LINGER,
+};
+
+/// Between two looks at the ledger and at the lag.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// The longest pause between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// One instance of processing.
+pub struct Processor {
+    config: Config,
+    reader: Arc<dyn Reader>,
+    warehouse: Arc<dyn Warehouse>,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+    identities: Identities,
+    log_id: String,
+    window: Window,
+    brake: Brake,
+    settled: Settled,
+    closer: Closer,
+    /// Ledger rows that go with the next write.
+    ledger_rows: Vec<Row>,
+    housekept: Instant,
+}
+
+/// Why an attempt is not made again.
+enum Ended {
+    /// The process is asked to stop.
+    Stopped,
+    /// No attempt will ever succeed.
+    Fatal(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Ended {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Fatal(error)
+    }
+}
+
+impl Processor {
+    /// An instance that works until `stop`.
+    #[must_use]
+    pub fn new(
+        config: Config,
+        reader: Arc<dyn Reader>,
+        warehouse: Arc<dyn Warehouse>,
+        metrics: Arc<Metrics>,
+        stop: CancellationToken,
+    ) -> Self {
+        let log_id = reader.log_id().to_owned();
+        Self {
+            config,
+            reader,
+            warehouse,
+            metrics,
+            stop,
+            identities: Identities::of_log(&log_id),
+            log_id,
+            window: Window::default(),
+            brake: Brake::default(),
+            settled: Settled::default(),
+            closer: Closer::default(),
+            ledger_rows: Vec::new(),
+            housekept: Instant::now(),
+        }
+    }
+
+    /// Works as a member of [`GROUP`] until it is asked to stop; the batch in hand is finished.
+    ///
+    /// # Errors
+    /// If the log or the warehouse is damaged, or belongs to somebody else.
+    pub async fn run(mut self, mut consumer: Box<dyn Consumer>) -> anyhow::Result<()> {
+        self.metrics.process_working.set(1);
+        let ended = self.work(&mut *consumer).await;
+        self.metrics.process_working.set(0);
+        match ended {
+            Ended::Stopped => Ok(()),
+            Ended::Fatal(error) => Err(error),
+        }
+    }
+
+    async fn work(&mut self, consumer: &mut dyn Consumer) -> Ended {
+        if let Err(ended) = self.begin().await {
+            return ended;
+        }
+        let stop = self.stop.clone();
+        let mut failures = 0;
+        loop {
+            let polled = stop.run_until_cancelled(consumer.poll(LIMITS)).await;
+            let result = match polled {
+                None => return Ended::Stopped,
+                Some(Ok(polled)) => {
+                    failures = 0;
+                    self.step(consumer, polled).await
+                }
+                Some(Err(error)) => self.pause("log", error.into(), &mut failures).await,
+            };
+            if let Err(ended) = result {
+                return ended;
+            }
+        }
+    }
+
+    /// What is written once: by what this process judges; and where the ledger ended.
+    async fn begin(&mut self) -> Result<(), Ended> {
+        let (now, version) = (now_micros(), &self.config.function_version);
+        let mut lookups = LookupRows::default();
+        for (name, lookup) in &self.config.lookups {
+            tracing::info!(lookup = name, version = lookup, "process.lookup");
+            lookups.push(now, version, name, lookup);
+        }
+        let lookups = lookups.finish().context("rows of lookups")?;
+        let tables = vec![(LookupRows::TABLE, lookups)];
+        self.write(Rows { log_id: self.log_id.clone(), tables, positions: Vec::new() }).await?;
+        let mut failures = 0;
+        loop {
+            match self.warehouse.ledger(&self.log_id).await {
+                Ok(ledger) => {
+                    self.closer.resume(&ledger);
+                    return Ok(());
+                }
+                Err(error) => self.pause("warehouse", error.into(), &mut failures).await?,
+            }
+        }
+    }
+
+    async fn step(&mut self, consumer: &mut dyn Consumer, polled: Polled) -> Result<(), Ended> {
+        for partition in &polled.revoked {
+            self.window.forget(*partition);
+        }
+        if !polled.assigned.is_empty() {
+            self.take_over(&polled).await?;
+        }
+        self.note_gaps(&polled.gaps);
+        if !polled.records.is_empty() {
+            self.batch(consumer, &polled.records).await?;
+        }
+        if self.housekept.elapsed() >= HOUSEKEEPING {
+            self.housekept = Instant::now();
+            self.housekeep().await?;
+        }
+        Ok(())
+    }
+
+    async fn take_over(&mut self, polled: &Polled) -> Result<(), Ended> {
+        let started = Instant::now();
+        let mut failures = 0;
+        loop {
+            let warehouse = self.warehouse.clone();
+            let learned = self.settled.learn(&*warehouse, &self.log_id, &polled.assigned).await;
+            let rebuilt = match learned {
+                Ok(()) => rebuild(&mut self.window, &*self.reader, &polled.assigned)
+                    .await
+                    .map_err(anyhow::Error::from),
+                Err(error) => Err(error.into()),
+            };
+            match rebuilt {
+                Ok(identities) => {
+                    let (partitions, took) = (polled.assigned.len(), started.elapsed());
+                    tracing::info!(
+                        partitions,
+                        identities,
+                        duration_ms = took.as_millis(),
+                        "process.assigned"
+                    );
+                    return Ok(());
+                }
+                Err(error) => self.pause("assignment", error, &mut failures).await?,
+            }
+        }
+    }
+
+    /// Records that expired unread are counted, never passed over in silence.
+    fn note_gaps(&mut self, gaps: &[Gap]) {
+        for gap in gaps {
+            let expired = gap.offsets.end - gap.offsets.start;
+            let (from, to) = (gap.offsets.start, gap.offsets.end);
+            tracing::error!(partition = gap.partition, from, to, "process.expired");
+            self.metrics.process_expired.inc_by(expired.unsigned_abs());
+            self.ledger_rows.push(Row {
+                hop: Hop::Log,
+                source: None,
+                app_id: None,
+                minute: questline_events::time::minute(now_micros()),
+                seq: None,
+                complete: false,
+                closing: false,
+                counts: Counts { expired, ..Counts::default() },
+            });
+        }
+    }
+
+    /// One batch, through both transactions.
+    async fn batch(
+        &mut self,
+        consumer: &mut dyn Consumer,
+        records: &[Record],
+    ) -> Result<(), Ended> {
+        let brake = self.brake.clone();
+        let version = self.config.function_version.clone();
+        let mut refused = HashSet::new();
+        loop {
+            let started = Instant::now();
+            let now = now_micros();
+            let postmark = Postmark { failed_at: now, function_version: &version };
+            let context = Context {
+                rules: &self.config.rules,
+                identities: &self.identities,
+                log_id: &self.log_id,
+                postmark,
+                counted: true,
+            };
+            let mut batch = Batch::new(context);
+            judge(records, &refused, &self.settled, &mut batch, &mut self.window, &mut self.brake);
+            self.observe("judge", started);
+            let reached = reach(records).into_iter().map(|(p, reach)| (p, reach.next_offset));
+            let positions = self.settled.positions(reached);
+            let rows = outputs::rows(&mut batch, &self.log_id, &self.ledger_rows, now, positions);
+            let rows = rows.context("rows of a batch")?;
+            let totals = batch.totals.clone();
+            let row_records = std::mem::take(&mut batch.row_records);
+            let transaction = outputs::transaction(&mut batch, records, &self.log_id, postmark);
+            drop(batch);
+            let positions = rows.positions.clone();
+            let started = Instant::now();
+            match self.write(rows).await {
+                Ok(()) => {}
+                Err(Written::Refused(rows)) => {
+                    // The fault of these events alone: judged again, they are dead letters.
+                    tracing::warn!(rows = rows.len(), "process.refused");
+                    refused.extend(rows.iter().filter_map(|row| row_records.get(*row)).copied());
+                    self.undo(brake.clone());
+                    continue;
+                }
+                Err(Written::Ended(ended)) => return Err(ended),
+            }
+            self.observe("write", started);
+            self.settled.written(&positions);
+            self.ledger_rows.clear();
+            let started = Instant::now();
+            match consumer.commit(transaction).await {
+                Ok(()) => {
+                    self.window.commit();
+                    self.observe("commit", started);
+                    self.count(&totals);
+                }
+                // The tables have the batch. Whoever gets these partitions next, we included,
+                // finds it there and produces what is missing.
+                Err(error) => {
+                    self.undo(brake);
+                    self.metrics.process_retries.inc();
+                    tracing::warn!(error = &error as &dyn std::error::Error, "process.commit");
+                }
+            }
+            return Ok(());
+        }
+    }
+
+    fn undo(&mut self, brake: Brake) {
+        self.window.rollback();
+        self.brake = brake;
+    }
+
+    /// Writes until it is written: what was written by an attempt that seemed to fail is not
+    /// written again.
+    async fn write(&self, rows: Rows) -> Result<(), Written> {
+        let mut failures = 0;
+        loop {
+            match self.warehouse.write(rows.clone()).await {
+                Ok(()) => return Ok(()),
+                Err(WarehouseError::Refused(rows)) => return Err(Written::Refused(rows)),
+                Err(error) => self.pause("warehouse", error.into(), &mut failures).await?,
+            }
+            if !rows.positions.is_empty()
+                && let Ok(found) = self.warehouse.positions(&self.log_id).await
+                && rows.positions.iter().all(|position| found.contains(position))
+            {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits before another attempt, unless there will be none.
+    async fn pause(
+        &self,
+        what: &str,
+        error: anyhow::Error,
+        failures: &mut u32,
+    ) -> Result<(), Ended> {
+        let passing = matches!(error.downcast_ref(), Some(LogError::Unavailable(_)))
+            || matches!(error.downcast_ref(), Some(WarehouseError::Unavailable(_)));
+        if !passing {
+            return Err(Ended::Fatal(error));
+        }
+        self.metrics.process_retries.inc();
+        if *failures == 0 {
+            tracing::error!(error = format!("{error:#}"), "process.{what}: trying again");
+        }
+        *failures += 1;
+        let pause = Duration::from_millis(50).saturating_mul(1 << (*failures).min(7));
+        let pause = tokio::time::sleep(pause.min(LONGEST_PAUSE));
+        self.stop.run_until_cancelled(pause).await.ok_or(Ended::Stopped)
+    }
+
+    /// Lag, and minutes that can be closed.
+    async fn housekeep(&mut self) -> Result<(), Ended> {
+        let looked = async {
+            let ends = self.reader.ends(Topic::Raw).await?;
+            Ok::<_, LogError>((ends, self.reader.committed(GROUP).await?))
+        };
+        let Ok((ends, committed)) = looked.await else { return Ok(()) };
+        let lag = |(end, committed): (&i64, &Option<i64>)| end - committed.unwrap_or(0);
+        self.metrics.process_lag.set(ends.iter().zip(&committed).map(lag).sum());
+        self.closer.fence(now_micros(), || ends);
+        if !self.closer.reached(&committed) {
+            return Ok(());
+        }
+        let Ok(ledger) = self.warehouse.ledger(&self.log_id).await else { return Ok(()) };
+        if let Some(row) = self.closer.close(&ledger) {
+            let mut closing = LedgerRows::default();
+            closing.push(&self.log_id, &row, now_micros());
+            let tables = vec![(LedgerRows::TABLE, closing.finish().context("a closing row")?)];
+            self.write(Rows { log_id: self.log_id.clone(), tables, positions: Vec::new() }).await?;
+            self.closer.closed(&row);
+        }
+        if let Some(through) = self.closer.closed_through() {
+            self.metrics.ledger_closed_through.set(through / 1_000_000);
+        }
+        Ok(())
+    }
+
+    fn observe(&self, phase: &str, since: Instant) {
+        let took = since.elapsed().as_secs_f64();
+        self.metrics.process_duration.get_or_create(&phase.into()).observe(took);
+    }
+
+    fn count(&self, totals: &Totals) {
+        let metrics = &self.metrics;
+        for (outcome, count) in [
+            ("accepted", totals.accepted),
+            ("duplicate", totals.duplicate),
+            ("dead_lettered", totals.dead()),
+        ] {
+            metrics.process_records.get_or_create(&outcome.into()).inc_by(count);
+        }
+        for (reason, count) in questline_events::Reason::ALL.iter().zip(totals.dead_lettered) {
+            if count > 0 {
+                metrics.process_dead_letters.get_or_create(&reason.as_str().into()).inc_by(count);
+            }
+        }
+        let odd = &totals.oddities;
+        for (oddity, count) in [
+            ("wrong_type", odd.wrong_type),
+            ("unusable_metric", odd.unusable_metric),
+            ("unregistered", odd.unregistered),
+            ("lookup_failed", odd.lookup_failed),
+        ] {
+            metrics.process_oddities.get_or_create(&oddity.into()).inc_by(count.into());
+        }
+        metrics.process_held_letters.inc_by(totals.held);
+        metrics.process_window.set(i64::try_from(self.window.len()).unwrap_or(i64::MAX));
+        let evicted = self.window.evicted_early();
+        let known = metrics.process_window_evicted_early.get();
+        metrics.process_window_evicted_early.inc_by(evicted.saturating_sub(known));
+        metrics.process_brake.clear();
+        for app in self.brake.pulled() {
+            metrics.process_brake.get_or_create(&app.into()).set(1);
+        }
+    }
+}
+
+/// How a write ended without having been made.
+enum Written {
+    Refused(Vec<usize>),
+    Ended(Ended),
+}
+
+impl From<Ended> for Written {
+    fn from(ended: Ended) -> Self {
+        Self::Ended(ended)
+    }
+}
+
+impl From<Written> for Ended {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Ended(ended) => ended,
+            Written::Refused(_) => {
+                Self::Fatal(anyhow::anyhow!("the warehouse refuses our own rows"))
+            }
+        }
+    }
+}
+
+/// Gives every record its one outcome.
+fn judge(
+    records: &[Record],
+    refused: &HashSet<usize>,
+    settled: &Settled,
+    batch: &mut Batch<'_>,
+    window: &mut Window,
+    brake: &mut Brake,
+) {
+    // Records of a request stand together and share their headers: they are read once.
+    let mut last: Option<(&Headers, i64, Envelope<'_>)> = None;
+    for (index, record) in records.iter().enumerate() {
+        let envelope = match &last {
+            Some((headers, time, envelope))
+                if *time == record.timestamp_ms && **headers == record.headers =>
+            {
+                *envelope
+            }
+            _ => Envelope::read(record.headers.block(), record.timestamp_ms),
+        };
+        last = Some((&record.headers, record.timestamp_ms, envelope));
+        let judgement = if refused.contains(&index) {
+            Judgement::Refused
+        } else {
+            settled.judgement(record.partition, record.offset)
+        };
+        let record = batch::Record {
+            partition: record.partition,
+            offset: record.offset,
+            log_time_ms: record.timestamp_ms,
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+            headers: record.headers.block(),
+            envelope,
+        };
+        batch.take(index, &record, judgement, window, brake);
+    }
+}

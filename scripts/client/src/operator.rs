@@ -1,0 +1,73 @@
+//! Asking a running local stack.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use crate::{ClientError, Place, Problem, http};
+
+/// The answer to a query.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Answer {
+    /// Names of the columns.
+    pub columns: Vec<String>,
+    /// The rows.
+    pub rows: Vec<Vec<Value>>,
+}
+
+/// The operator of a running local stack.
+#[derive(Debug, Clone)]
+pub struct Operator {
+    http: reqwest::Client,
+    url: String,
+    token: String,
+}
+
+impl Operator {
+    /// The operator of the stack that runs in a place. `None` if none does.
+    ///
+    /// # Errors
+    /// If no HTTP client can be made.
+    pub fn of(place: &Place) -> Result<Option<Self>, ClientError> {
+        let (Some(url), Ok(token)) = (place.url(), place.token(None)) else { return Ok(None) };
+        Ok(Some(Self { http: http(&url)?, url, token }))
+    }
+
+    /// Runs one SELECT.
+    ///
+    /// # Errors
+    /// If the query is refused, or nobody answers.
+    pub async fn query(&self, sql: &str) -> Result<Answer, ClientError> {
+        self.ask("query", json!({ "sql": sql }), Duration::from_secs(30)).await
+    }
+
+    /// Has the running minute's pages written, and waits until all that is in the log now is
+    /// processed. `false` if that took longer than `deadline`.
+    ///
+    /// # Errors
+    /// If nobody answers.
+    pub async fn settle(&self, deadline: Duration) -> Result<bool, ClientError> {
+        let body = json!({ "deadline_ms": deadline.as_millis() });
+        let settled: Value = self.ask("settle", body, deadline + Duration::from_secs(10)).await?;
+        Ok(settled["settled"] == true)
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        body: Value,
+        timeout: Duration,
+    ) -> Result<T, ClientError> {
+        let url = format!("{}/operator/{what}", self.url);
+        let failed = |cause| ClientError::Http { url: url.clone(), cause };
+        let request = self.http.post(&url).bearer_auth(&self.token).json(&body).timeout(timeout);
+        let response = request.send().await.map_err(failed)?;
+        let status = response.status();
+        if status.is_success() {
+            return response.json().await.map_err(failed);
+        }
+        let Problem { detail } = response.json().await.unwrap_or_default();
+        Err(ClientError::Refused { status: status.as_u16(), detail })
+    }
+}

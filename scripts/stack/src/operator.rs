@@ -1,0 +1,116 @@
+//! Operator routes: for the commands of this machine's user, and nobody else.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Json, Router,
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response},
+    routing::post,
+};
+use questline_client::Answer;
+use questline_events::limits::{QUERY_ROWS, QUERY_TIMEOUT};
+use questline_ingest::Ingest;
+use questline_log_sqlite::SqliteLog;
+use questline_runtime::problem::Problem;
+use questline_stores::{
+    Topic,
+    log::Reader as _,
+    warehouse::{Query as _, QueryError, QueryLimits},
+};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::processing::{Warehouse, reach};
+
+pub(crate) struct Operator {
+    pub(crate) token: String,
+    pub(crate) address: SocketAddr,
+    pub(crate) ingest: Arc<Ingest>,
+    pub(crate) log: SqliteLog,
+    pub(crate) warehouse: Warehouse,
+}
+
+pub(crate) fn routes(operator: Operator) -> Router {
+    let operator = Arc::new(operator);
+    Router::new()
+        .route("/operator/query", post(query))
+        .route("/operator/settle", post(settle))
+        .layer(middleware::from_fn_with_state(operator.clone(), guard))
+        .with_state(operator)
+}
+
+/// A web page in the same browser has no token; a name that was made to point here is not this
+/// Host; a request that a browser makes for a page carries its Origin.
+async fn guard(State(operator): State<Arc<Operator>>, request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let port = operator.address.port();
+    let hosts = [format!("127.0.0.1:{port}"), format!("localhost:{port}")];
+    let ours = |name, prefix: &str| {
+        let value = headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        value.strip_prefix(prefix).is_some_and(|host| hosts.iter().any(|ours| ours == host))
+    };
+    let foreign = !ours(header::HOST, "")
+        || (headers.contains_key(header::ORIGIN) && !ours(header::ORIGIN, "http://"));
+    if foreign {
+        let detail = "operator routes are for this machine only";
+        return Problem::new(StatusCode::FORBIDDEN, "foreign", detail).into_response();
+    }
+    if !has_token(headers, &operator.token) {
+        let detail = "the operator's token is in the data directory: operator.token";
+        return Problem::new(StatusCode::UNAUTHORIZED, "operator_token", detail).into_response();
+    }
+    next.run(request).await
+}
+
+fn has_token(headers: &HeaderMap, token: &str) -> bool {
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    bearer.and_then(|bearer| bearer.strip_prefix("Bearer ")) == Some(token)
+}
+
+#[derive(Deserialize)]
+struct Sql {
+    sql: String,
+}
+
+async fn query(State(operator): State<Arc<Operator>>, Json(Sql { sql }): Json<Sql>) -> Response {
+    let Some(warehouse) = operator.warehouse.get() else {
+        return unavailable("the warehouse is still being opened: try again in a moment");
+    };
+    let limits = QueryLimits { timeout: QUERY_TIMEOUT, rows: QUERY_ROWS };
+    match warehouse.query(&sql, limits).await {
+        Ok(answer) => Json(Answer { columns: answer.columns, rows: answer.rows }).into_response(),
+        Err(QueryError::Unavailable(cause)) => unavailable(&cause.to_string()),
+        Err(error) => {
+            let detail = error.to_string();
+            Problem::new(StatusCode::BAD_REQUEST, "query", detail).into_response()
+        }
+    }
+}
+
+fn unavailable(detail: &str) -> Response {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "warehouse", detail).into_response()
+}
+
+#[derive(Deserialize)]
+struct Deadline {
+    deadline_ms: u64,
+}
+
+/// Has the running minute's pages written, and waits until all that is in the log is processed.
+async fn settle(
+    State(operator): State<Arc<Operator>>,
+    Json(Deadline { deadline_ms }): Json<Deadline>,
+) -> Response {
+    let patience = Duration::from_millis(deadline_ms);
+    let settled = async {
+        if !operator.ingest.write_pages(true).await {
+            return false;
+        }
+        let Ok(ends) = operator.log.ends(Topic::Raw).await else { return false };
+        reach(&operator.log, &ends, patience).await
+    };
+    Json(json!({ "settled": settled.await })).into_response()
+}

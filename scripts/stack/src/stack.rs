@@ -1,0 +1,145 @@
+//! Starting and ending the stack.
+
+use std::{
+    io::Write as _,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use questline_client::Place;
+use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, Limits, SHUTDOWN};
+use questline_ingest::{
+    Ingest, app,
+    config::Config,
+    keys::{Entry, Keys},
+};
+use questline_log_sqlite::SqliteLog;
+use questline_runtime::{
+    CancellationToken,
+    clock::now_micros,
+    config::Env,
+    metrics::Metrics,
+    serve::{self, ServeLimits},
+    telemetry,
+};
+use tokio::net::TcpListener;
+
+use crate::{
+    arguments::Arguments,
+    figures, operator,
+    operator::Operator,
+    page, players,
+    processing::{Processing, Warehouse},
+};
+
+/// The write key of the app of the same name, which exist nowhere else.
+pub(crate) const LOCAL: &str = "local";
+/// Whoever is on this machine may send as fast as it can take.
+const LOCAL_RATE: u32 = 10_000_000;
+
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    telemetry::start(tracing::level_filters::LevelFilter::WARN);
+    let directory = &arguments.data_dir;
+    std::fs::create_dir_all(directory)
+        .with_context(|| format!("{} cannot be made", directory.display()))?;
+    let fresh = !directory.join(questline_log_sqlite::FILE).exists();
+    let log = SqliteLog::open(directory)?;
+    let place = Place::new(directory);
+    let secret = || format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+    let token = place.token(Some(&secret)).context("the operator's token")?;
+    let metrics = Arc::new(Metrics::default());
+    let ingest = Arc::new(Ingest::new(config()?, Arc::new(log.clone()), metrics.clone()));
+    let listener = listen(arguments.port).await?;
+    let address = listener.local_addr()?;
+    let (stop, warehouse) = (CancellationToken::new(), Warehouse::default());
+    let operator = Operator {
+        token,
+        address,
+        ingest: ingest.clone(),
+        log: log.clone(),
+        warehouse: warehouse.clone(),
+    };
+    let routes = app(ingest.clone())
+        .merge(operator::routes(operator))
+        .merge(page::routes(metrics.clone(), warehouse.clone()));
+    let limits =
+        ServeLimits { head_timeout: HEAD_TIMEOUT, connections: CONNECTIONS, drain: SHUTDOWN / 4 };
+    let serving = tokio::spawn(serve::http(listener, routes, limits, stop.clone()));
+    let url = format!("http://{address}");
+    place.announce(&url).context("the data directory cannot be written")?;
+    say(&format!(
+        "Questline is at {url}/ — write key `{LOCAL}`, data in {}\n",
+        directory.display()
+    ));
+
+    let book = tokio::spawn({
+        let ingest = ingest.clone();
+        async move { ingest.keep_book().await }
+    });
+    let mut processing = Processing::start(directory, &log, &metrics, warehouse)?;
+    let playing = stop.child_token();
+    let players = tokio::spawn(players::play(arguments_of(&arguments, fresh), url, playing));
+    let showing = tokio::spawn(figures::show(metrics, stop.clone()));
+    let expiring = tokio::spawn(expire(log.clone(), stop.clone()));
+    let ended = tokio::select! {
+        asked = serve::asked_to_stop() => asked.map_err(anyhow::Error::from),
+        // Processing only ends by itself where it can never work.
+        failed = processing.ended() => failed,
+    };
+    say("\n");
+    stop.cancel();
+    (serving.await?, showing.await?, players.await?, expiring.await?);
+    ingest.end(Duration::from_secs(1)).await;
+    book.await?;
+    let drained = processing.drain(&log, SHUTDOWN / 2).await;
+    log.close().await;
+    place.withdraw();
+    ended.and(drained)
+}
+
+fn arguments_of(arguments: &Arguments, fresh: bool) -> players::Game {
+    players::Game {
+        nobody: arguments.no_players,
+        seed: arguments.seed,
+        rate: arguments.rate,
+        history_days: if fresh { arguments.history } else { 0 },
+    }
+}
+
+/// The contract's rules, one write key, and loopback as a proxy that is believed: that is how the
+/// players come from everywhere.
+fn config() -> anyhow::Result<Config> {
+    let env = Env::of([("QUESTLINE_KEYS", "[]"), ("QUESTLINE_TRUSTED_PROXIES", "127.0.0.0/8")]);
+    let entry = Entry {
+        events_per_second: LOCAL_RATE,
+        address_events_per_second: LOCAL_RATE,
+        ..Entry::of(LOCAL, LOCAL)
+    };
+    let keys = Keys::of(vec![entry], Limits::default().request_events)?;
+    Ok(Config { keys, ..Config::read(&env)? })
+}
+
+async fn listen(port: u16) -> anyhow::Result<TcpListener> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("port {port} cannot be had: name another one with --port"))
+}
+
+/// Drops what is past its retention, every hour.
+async fn expire(log: SqliteLog, stop: CancellationToken) {
+    let hour = Duration::from_secs(3_600);
+    while stop.run_until_cancelled(tokio::time::sleep(hour)).await.is_some() {
+        if let Err(error) = log.expire(now_micros() / 1_000).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "log.expire");
+        }
+    }
+}
+
+/// Tells a person something. Nobody may listen.
+pub(crate) fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

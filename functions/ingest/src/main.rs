@@ -12,7 +12,7 @@ use questline_runtime::{
     CancellationToken,
     config::{Env, Listen},
     metrics::Metrics,
-    serve::{self, ServeLimits},
+    serve::{self, ServeLimits, Signals},
     telemetry,
 };
 use tokio::net::TcpListener;
@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     telemetry::start(tracing::level_filters::LevelFilter::INFO);
+    let mut signals = Signals::listen()?;
     let env = Env::of_process();
     let log = SqliteLog::open(&sqlite_directory(&env)?)?;
     let appender = Arc::new(log.clone());
@@ -40,7 +41,7 @@ async fn main() -> anyhow::Result<()> {
     let limits =
         ServeLimits { head_timeout: HEAD_TIMEOUT, connections: CONNECTIONS, drain: SHUTDOWN / 2 };
     let serving = tokio::spawn(serve::http(listener, app(ingest.clone()), limits, stop.clone()));
-    serve::asked_to_stop().await?;
+    signals.asked().await;
     stop.cancel();
     serving.await?;
     ingest.end(Duration::from_secs(2)).await;

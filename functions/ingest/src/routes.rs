@@ -81,15 +81,15 @@ impl Ingest {
         }
     }
 
-    /// Writes the pages of minutes that are over, every second, until the instance ends.
+    /// Says that the instance lives, then writes the pages of minutes that are over, every second,
+    /// until it ends.
     pub async fn keep_book(&self) {
-        while self
-            .ending
-            .run_until_cancelled(tokio::time::sleep(Duration::from_secs(1)))
-            .await
-            .is_some()
-        {
+        loop {
             self.write_pages(false).await;
+            let second = tokio::time::sleep(Duration::from_secs(1));
+            if self.ending.run_until_cancelled(second).await.is_none() {
+                return;
+            }
         }
     }
 
@@ -198,7 +198,10 @@ async fn post_events(
         Ok(Query(params)) => {
             store(ingest.clone(), params, headers, address, received_at, body).await
         }
-        Err(_) => unreadable("the address line cannot be read").into_response(),
+        Err(_) => {
+            ingest.book.enter(received_at).refused(None);
+            unreadable("the address line cannot be read").into_response()
+        }
     };
     ingest.observe("request", started.elapsed());
     ingest.metrics.ingest_requests.get_or_create(&response.status().as_str().into()).inc();

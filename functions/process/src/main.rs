@@ -13,7 +13,7 @@ use questline_runtime::{
     CancellationToken,
     config::{Env, Listen},
     metrics::Metrics,
-    serve::{self, ServeLimits},
+    serve::{self, ServeLimits, Signals},
     telemetry,
 };
 use questline_warehouse_duckdb::DuckdbWarehouse;
@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     telemetry::start(tracing::level_filters::LevelFilter::INFO);
+    let mut signals = Signals::listen()?;
     let env = Env::of_process();
     let log = SqliteLog::open(&directory(&env, "QUESTLINE_LOG", "sqlite")?)?;
     let warehouse = DuckdbWarehouse::open(&directory(&env, "QUESTLINE_WAREHOUSE", "duckdb")?)?;
@@ -40,7 +41,7 @@ async fn main() -> anyhow::Result<()> {
     let (reader, rows) = (Arc::new(log.clone()), Arc::new(warehouse.clone()));
     let processor = Processor::new(config, reader, rows, metrics, stop.clone());
     let working = tokio::spawn(processor.run(consumer));
-    serve::asked_to_stop().await?;
+    signals.asked().await;
     stop.cancel();
     working.await??;
     serving.await?;

@@ -21,7 +21,7 @@ use questline_runtime::{
     clock::now_micros,
     config::Env,
     metrics::Metrics,
-    serve::{self, ServeLimits},
+    serve::{self, ServeLimits, Signals},
     telemetry,
 };
 use tokio::net::TcpListener;
@@ -41,6 +41,7 @@ const LOCAL_RATE: u32 = 10_000_000;
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     telemetry::start(tracing::level_filters::LevelFilter::WARN);
+    let mut signals = Signals::listen()?;
     let directory = &arguments.data_dir;
     std::fs::create_dir_all(directory)
         .with_context(|| format!("{} cannot be made", directory.display()))?;
@@ -84,7 +85,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let showing = tokio::spawn(figures::show(metrics, stop.clone()));
     let expiring = tokio::spawn(expire(log.clone(), stop.clone()));
     let ended = tokio::select! {
-        asked = serve::asked_to_stop() => asked.map_err(anyhow::Error::from),
+        () = signals.asked() => Ok(()),
         // Processing only ends by itself where it can never work.
         failed = processing.ended() => failed,
     };

@@ -65,8 +65,8 @@ pub const BRAKE_PERCENT: u64 = 20;
 pub const DELIVERY_DEADLINE: Duration = Duration::from_secs(5);
 /// What `Retry-After` tells a client whose events were deferred.
 pub const RETRY_AFTER: Duration = Duration::from_secs(2);
-/// A request's head must be complete after this long, its body after [`BODY_TIMEOUT`].
-pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// A request's head must be complete after this long, also on a connection that is kept open.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// A request's body must be complete after this long: 1 MiB at 35 KB/s.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Connections a server holds at a time.

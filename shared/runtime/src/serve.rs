@@ -2,15 +2,16 @@
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, extract::ConnectInfo, http::Request};
-use hyper::body::Incoming;
+use axum::{Router, body::Body, extract::ConnectInfo, http::Request, response::Response};
+use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
 };
 use lambda_http::{RequestExt as _, request::RequestContext};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
     sync::Semaphore,
 };
 use tokio_util::sync::CancellationToken;
@@ -54,16 +55,15 @@ fn source(request: &lambda_http::Request) -> Option<SocketAddr> {
     Some(SocketAddr::new(address, 0))
 }
 
-/// Answers HTTP until `stop`, then lets what is under way end.
+/// Answers HTTP/1.1 until `stop`, then lets what is under way end.
 pub async fn http(
     listener: TcpListener,
     app: Router,
     limits: ServeLimits,
     stop: CancellationToken,
 ) {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.head_timeout);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(limits.head_timeout);
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.head_timeout);
     let graceful = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(limits.connections));
     loop {
@@ -77,8 +77,11 @@ pub async fn http(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = connection(&builder, stream, peer, app.clone());
-                let connection = graceful.watch(connection.into_owned());
+                // Answers are small: waiting to fill a packet only delays them.
+                _ = stream.set_nodelay(true);
+                let service = Service { app: app.clone(), peer };
+                let connection = builder.serve_connection(TokioIo::new(stream), service);
+                let connection = graceful.watch(connection);
                 tokio::spawn(async move {
                     // A client that goes away in the middle is its own affair.
                     _ = connection.await;
@@ -98,42 +101,45 @@ pub async fn http(
     }
 }
 
-fn connection<'b>(
-    builder: &'b Builder<TokioExecutor>,
-    stream: TcpStream,
-    peer: SocketAddr,
+/// The app, knowing who is at the other end.
+struct Service {
     app: Router,
-) -> hyper_util::server::conn::auto::Connection<
-    'b,
-    TokioIo<TcpStream>,
-    impl hyper::service::Service<
-        Request<Incoming>,
-        Response = axum::response::Response,
-        Error = Infallible,
-        Future: Send + 'static,
-    > + use<>,
-    TokioExecutor,
-> {
-    // Answers are small: waiting to fill a packet only delays them.
-    _ = stream.set_nodelay(true);
-    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        app.clone().oneshot(request.map(Body::new))
-    });
-    builder.serve_connection(TokioIo::new(stream), service)
+    peer: SocketAddr,
 }
 
-/// Ends when the platform or a person asks the process to: SIGTERM or Ctrl-C.
-///
-/// # Errors
-/// If signals cannot be listened to.
-pub async fn asked_to_stop() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+impl hyper::service::Service<Request<Incoming>> for Service {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = tower::util::Oneshot<Router, Request<Body>>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(ConnectInfo(self.peer));
+        self.app.clone().oneshot(request.map(Body::new))
     }
-    Ok(())
+}
+
+/// The platform or a person asks the process to end: SIGTERM or Ctrl-C.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Listens from now on: a signal that comes before anybody waits is not missed.
+    ///
+    /// # Errors
+    /// If signals cannot be listened to.
+    pub fn listen() -> std::io::Result<Self> {
+        let (terminate, interrupt) = (SignalKind::terminate(), SignalKind::interrupt());
+        Ok(Self { terminate: signal(terminate)?, interrupt: signal(interrupt)? })
+    }
+
+    /// Ends when the process is asked to.
+    pub async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

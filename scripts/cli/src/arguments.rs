@@ -1,0 +1,74 @@
+//! What people type.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Works with a running Questline, or with what it left in its data directory.
+#[derive(Debug, Parser)]
+#[command(name = "questline", version)]
+pub(crate) struct Arguments {
+    /// The data directory of the local stack.
+    #[arg(long, global = true, default_value = ".local", value_name = "DIR")]
+    pub(crate) data_dir: PathBuf,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Sends events from files, and tells what became of them.
+    Send(Send),
+    /// Answers one read-only SELECT.
+    Query(Query),
+    /// Shows what was stored and what became of it, by hop and minute.
+    Ledger(Ledger),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Send {
+    /// NDJSON files, one event a line, also .gz; - is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The write key.
+    #[arg(long, default_value = "local")]
+    pub(crate) key: String,
+    /// Where to send; the running local stack by default.
+    #[arg(long)]
+    pub(crate) url: Option<String>,
+    /// Events in a request.
+    #[arg(long, default_value_t = 500, value_name = "N")]
+    pub(crate) batch: usize,
+    /// How many seconds nobody may answer before it is given up.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub(crate) patience: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Query {
+    /// One SELECT.
+    pub(crate) sql: String,
+    /// How to show the answer.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Table,
+    /// For spreadsheets.
+    Csv,
+    /// For programs: an array of objects.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ledger {
+    /// Have the running minute written, and wait until all that is in the log is processed.
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// How many seconds to wait.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub(crate) deadline: u64,
+}

@@ -1,0 +1,33 @@
+#![doc = include_str!("../README.md")]
+
+mod arguments;
+mod ledger;
+mod lines;
+mod query;
+mod send;
+mod show;
+
+use std::process::ExitCode;
+
+use arguments::{Arguments, Command};
+use clap::Parser as _;
+use questline_client::Place;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Arguments { data_dir, command } = Arguments::parse();
+    let place = Place::new(data_dir);
+    let well = match command {
+        Command::Send(send) => send::run(&place, send).await,
+        Command::Query(query) => query::run(&place, &query).await.map(|()| true),
+        Command::Ledger(ledger) => ledger::run(&place, &ledger).await,
+    };
+    match well {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            show::error(&format!("{error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}

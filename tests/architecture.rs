@@ -1,0 +1,166 @@
+//! The house: which crate may lean on which, and the habits that can be checked.
+#![allow(clippy::unwrap_used, reason = "test helpers")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// Every crate of the house with the crates of the house that it needs to be built.
+fn edges() -> BTreeMap<String, BTreeSet<String>> {
+    let metadata = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let packages = metadata["packages"].as_array().unwrap();
+    let house: BTreeSet<_> = packages.iter().map(|package| text(&package["name"])).collect();
+    packages
+        .iter()
+        .map(|package| {
+            let needs = package["dependencies"].as_array().unwrap().iter();
+            let needs = needs.filter(|need| text(&need["kind"]) != "dev");
+            let needs = needs.map(|need| text(&need["name"])).filter(|name| house.contains(name));
+            (text(&package["name"]), needs.collect())
+        })
+        .collect()
+}
+
+/// functions → {runtime, stores} → events. No function leans on a function; only what assembles a
+/// process (a function's `main.rs`, the local stack, the commands, benchmarks) names an adapter.
+#[test]
+fn dependencies_point_inward() {
+    const EVENTS: &str = "questline-events";
+    const STORES: &str = "questline-stores";
+    const RUNTIME: &str = "questline-runtime";
+    const ADAPTERS: [&str; 2] = ["questline-log-sqlite", "questline-warehouse-duckdb"];
+    const FUNCTIONS: [&str; 2] = ["questline-ingest", "questline-process"];
+    const CLIENT: [&str; 2] = ["questline-client", "questline-players"];
+    let allowed = |name: &str| -> Vec<&str> {
+        match name {
+            EVENTS | RUNTIME | "questline-client" | "questline-players" | "questline-testing" => {
+                vec![]
+            }
+            STORES => vec![EVENTS, "questline-testing"],
+            name if ADAPTERS.contains(&name) => vec![EVENTS, STORES],
+            name if FUNCTIONS.contains(&name) => {
+                [&[EVENTS, STORES, RUNTIME], &ADAPTERS[..]].concat()
+            }
+            "questline-cli" => [&[EVENTS, STORES], &ADAPTERS[..], &CLIENT[..]].concat(),
+            "questline-stack" | "questline-bench" => {
+                [&[EVENTS, STORES, RUNTIME], &ADAPTERS[..], &FUNCTIONS[..], &CLIENT[..]].concat()
+            }
+            other => panic!("{other} has no place in the house: give it one here"),
+        }
+    };
+    for (name, needs) in edges() {
+        let allowed = allowed(&name);
+        for need in needs {
+            assert!(allowed.contains(&need.as_str()), "{name} must not lean on {need}");
+        }
+    }
+}
+
+/// The files of the project that git knows, or would.
+fn files() -> Vec<PathBuf> {
+    let listed = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(listed.status.success());
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    listed.lines().map(|line| root().join(line)).filter(|path| path.is_file()).collect()
+}
+
+fn sources() -> impl Iterator<Item = (PathBuf, String)> {
+    let rust = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "rs");
+    files().into_iter().filter(rust).map(|path| {
+        let text = fs::read_to_string(&path).unwrap();
+        (path, text)
+    })
+}
+
+#[test]
+fn only_main_names_an_adapter() {
+    for (path, text) in sources() {
+        let inside = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+        let function = inside.starts_with("functions/") && inside.contains("/src/");
+        let names =
+            text.contains("questline_log_sqlite") || text.contains("questline_warehouse_duckdb");
+        assert!(!function || !names || inside.ends_with("main.rs"), "{inside} names an adapter");
+    }
+}
+
+#[test]
+fn files_are_short() {
+    for (path, text) in sources() {
+        let lines = text.lines().count();
+        let most = if path.ends_with("main.rs") { 70 } else { 500 };
+        assert!(lines <= most, "{}: {lines} lines", path.display());
+    }
+}
+
+#[test]
+fn the_top_level_is_what_it_is_said_to_be() {
+    let tops: BTreeSet<_> = files()
+        .iter()
+        .map(|path| {
+            path.strip_prefix(root()).unwrap().iter().next().unwrap().to_str().unwrap().to_owned()
+        })
+        .filter(|name| !name.starts_with('.'))
+        .collect();
+    let expected = [
+        "Cargo.lock",
+        "Cargo.toml",
+        "LICENSE",
+        "README.md",
+        "clippy.toml",
+        "deny.toml",
+        "functions",
+        "rust-toolchain.toml",
+        "rustfmt.toml",
+        "scripts",
+        "shared",
+        "sql",
+        "terraform",
+        "tests",
+    ];
+    assert_eq!(tops, expected.map(str::to_owned).into());
+}
+
+/// Links of Markdown files to files of the project, and files that a README names in backquotes.
+#[test]
+fn links_lead_somewhere() {
+    for path in files().iter().filter(|path| path.extension().is_some_and(|e| e == "md")) {
+        let text = fs::read_to_string(path).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let target = link.split('#').next().unwrap();
+            if !target.is_empty() && !target.contains("://") {
+                let found = path.parent().unwrap().join(target);
+                assert!(found.exists(), "{} links to {link}", path.display());
+            }
+        }
+    }
+}
+
+/// The project speaks of itself alone: no path of one machine.
+#[test]
+fn nothing_names_a_machine() {
+    let home = ["/ro", "ot/"].concat();
+    let work = ["/wo", "rk/"].concat();
+    for path in files() {
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        for name in [&home, &work] {
+            assert!(!text.contains(name.as_str()), "{} names {name}", path.display());
+        }
+    }
+}

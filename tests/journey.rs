@@ -1,0 +1,93 @@
+//! One event from the request to the row, the minute and the verdict.
+#![allow(clippy::unwrap_used, reason = "test helpers")]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use support::{Stack, event, receipt};
+
+#[tokio::test]
+async fn an_event_becomes_a_row_a_minute_and_a_verdict_within_two_seconds() {
+    let folder = tempfile::tempdir().unwrap();
+    let stack = Stack::start(&folder.path().join("data"));
+    let bad = r#"{ "id" : "bad","user_id":"u","type":1001}"#;
+    let body = format!("[{},{bad},17]", event("good"));
+    let sent = Instant::now();
+    let answer = receipt(stack.ingest().post(body.as_bytes(), None).await.unwrap());
+    let counts = [answer.received, answer.stored, answer.rejected, answer.deferred];
+    assert_eq!(counts, [3, 2, 1, 0]);
+    assert_eq!((answer.results.len(), answer.results[0].index), (1, 2));
+    assert_eq!(answer.results[0].reason.as_deref(), Some("not_an_object"));
+    assert!(!answer.results[0].retryable);
+
+    let seen = "SELECT count(*) FROM events WHERE event_id = 'good'";
+    while stack.number(seen).await == 0 {
+        assert!(sent.elapsed() < Duration::from_secs(2), "not visible in time");
+    }
+    let minutes = "SELECT app_id, event_type, level_id, events FROM events_1min";
+    assert_eq!(stack.rows(minutes).await, r#"[["local",1001,"7",1]]"#);
+    let letter = "SELECT reason, detail, app_id, decode(raw), attempts, held FROM events_dlq";
+    let expected = serde_json::json!([["missing_field", "timestamp", "local", bad, 0, false]]);
+    assert_eq!(stack.rows(letter).await, expected.to_string(), "the very bytes are kept");
+    let lookups = "SELECT DISTINCT lookup FROM lookup_versions ORDER BY 1";
+    assert_eq!(stack.rows(lookups).await, r#"[["devices"],["geo"],["registry"]]"#);
+}
+
+#[tokio::test]
+async fn a_stack_ends_in_order_and_goes_on_where_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("data");
+    let stack = Stack::start(&directory);
+    stack.ingest().post(event("a").as_bytes(), None).await.unwrap();
+    assert!(stack.terminate().success());
+
+    let started = Instant::now();
+    let stack = Stack::start(&directory);
+    let ready = reqwest::get(format!("{}/readyz", stack.url)).await.unwrap();
+    assert!(ready.status().is_success());
+    assert!(started.elapsed() < Duration::from_secs(5), "a busy machine is slow, not that slow");
+    let again = format!("[{},{}]", event("a"), event("b"));
+    assert_eq!(receipt(stack.ingest().post(again.as_bytes(), None).await.unwrap()).stored, 2);
+    stack.settle().await;
+    let ids = "SELECT event_id FROM events ORDER BY 1";
+    assert_eq!(stack.rows(ids).await, r#"[["a"],["b"]]"#, "the window outlives the process");
+    let ended = "SELECT count(*) FROM ledger_boots WHERE ended";
+    assert_eq!(stack.number(ended).await, 1, "the first boot's closing mark");
+}
+
+#[tokio::test]
+async fn players_fill_a_fresh_directory_and_the_page_shows_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = ["--history", "3", "--seed", "5", "--rate", "20"];
+    let stack = Stack::start_with(&folder.path().join("data"), &history);
+    let started = Instant::now();
+    let played = "SELECT count(*) FROM events_unique";
+    while stack.number(played).await < 200_000 {
+        assert!(started.elapsed() < Duration::from_secs(120), "the past is not there");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert_eq!(stack.number("SELECT count(DISTINCT event_date) FROM events").await.clamp(3, 5), 4);
+    for (what, sql) in [
+        ("countries", "SELECT count(DISTINCT country) FROM events"),
+        ("tiers", "SELECT count(DISTINCT device_tier) FROM events"),
+        ("purchases", "SELECT count(*) FROM events WHERE price_usd > 0"),
+        ("letters", "SELECT count(*) FROM events_dlq"),
+        ("boosters", "SELECT count(*) FROM events WHERE len(boosters_used) > 0"),
+    ] {
+        let least = if what == "tiers" { 3 } else { 10 };
+        let found = stack.number(sql).await;
+        assert!(
+            found >= least || std::env::var_os("QUESTLINE_GEO_DB").is_none(),
+            "{what}: {found}"
+        );
+    }
+    let page = reqwest::get(&stack.url).await.unwrap();
+    assert!(
+        page.headers()["content-security-policy"].to_str().unwrap().contains("default-src 'none'")
+    );
+    assert!(page.text().await.unwrap().contains("<h1>Questline</h1>"));
+    let figures = reqwest::get(format!("{}/figures.json", stack.url)).await.unwrap();
+    let figures: serde_json::Value = figures.json().await.unwrap();
+    assert!(figures["figures"]["accepted"].as_u64() >= Some(200_000));
+}

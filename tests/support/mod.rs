@@ -1,6 +1,6 @@
 //! A local stack under test: the real binary, on a directory and a port of its own.
 #![allow(dead_code, reason = "every test uses its own part of this")]
-#![allow(clippy::unwrap_used, reason = "test helpers")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers")]
 
 use std::{
     fs::File,

@@ -91,7 +91,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     };
     say("\n");
     stop.cancel();
-    (serving.await?, showing.await?, players.await?, expiring.await?);
+    serving.await?;
+    showing.await?;
+    players.await?;
+    expiring.await?;
     ingest.end(Duration::from_secs(1)).await;
     book.await?;
     let drained = processing.drain(&log, SHUTDOWN / 2).await;

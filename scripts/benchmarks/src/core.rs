@@ -1,0 +1,194 @@
+//! The core against a bare syntax check, and against one SQL pass that makes the same columns.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use cpu_time::ProcessTime;
+use questline_events::{
+    Rules,
+    batch::{Batch, Context, Judgement, Record},
+    brake::Brake,
+    device::Devices,
+    event::Unregistered,
+    geo::Geo,
+    headers::{APP_ID, Block, CLIENT_IP, Envelope, INGEST, RECEIVED_AT},
+    limits::Limits,
+    registry::Registry,
+    row::Postmark,
+    window::{Identities, Window},
+};
+use questline_runtime::clock::now_micros;
+use serde::de::IgnoredAny;
+
+use crate::{
+    load::{BODY_EVENTS, events},
+    report::{Series, line},
+};
+
+const EVENTS: usize = 200_000;
+/// Records of a batch, as processing takes them.
+const BATCH: usize = 32_768;
+const DEVICES: &[u8] = include_bytes!("../../../shared/events/devices.tsv");
+
+pub(crate) fn run(rounds: usize) -> anyhow::Result<()> {
+    let now = now_micros();
+    let lines: Vec<_> = events(1, now).take(EVENTS).collect();
+    let bytes: usize = lines.iter().map(Vec::len).sum();
+    line(&format!("core: {EVENTS} events of {} bytes on average, {rounds} rounds", bytes / EVENTS));
+    let rules = rules()?;
+    let headers = headers(now, lines.len());
+    let sql = Sql::prepare(&lines, now)?;
+    let (mut bare, mut parse, mut judge) =
+        (Series::default(), Series::default(), Series::default());
+    let (mut core, mut duckdb) = (Series::default(), Series::default());
+    let mut outcome = (0, 0);
+    for _ in 0..rounds {
+        bare.0.push(timed(|| {
+            lines.iter().filter(|line| serde_json::from_slice::<IgnoredAny>(line).is_ok()).count()
+        })?);
+        parse.0.push(timed(|| {
+            let parse = |line: &&Vec<u8>| questline_events::parse::parse(line, 32).is_ok();
+            lines.iter().filter(parse).count()
+        })?);
+        judge.0.push(timed(|| {
+            let judge = |(line, headers): (&Vec<u8>, &Vec<u8>)| {
+                rules.judge(line, &Envelope::read(Block(headers), 0)).is_ok()
+            };
+            lines.iter().zip(&headers).filter(|pair| judge(*pair)).count()
+        })?);
+        core.0.push(timed(|| outcome = whole(&rules, &lines, &headers))?);
+        duckdb.0.push(sql.pass()?);
+    }
+    let found = sql.outcome()?;
+    anyhow::ensure!(
+        found == outcome,
+        "SQL accepts {found:?}, the core {outcome:?} (rows, letters)"
+    );
+    let each = |series: &Series| series.median() * 1e9 / EVENTS as f64;
+    line(&format!("  bare syntax check     {:6.0} ns an event", each(&bare)));
+    line(&format!("  parse                 {:6.0} ns", each(&parse)));
+    line(&format!("  + validate, enrich    {:6.0} ns", each(&judge)));
+    line(&format!("  + deduplicate, window, rows, enriched JSON: the core {:6.0} ns", each(&core)));
+    line(&format!("  one SQL pass          {:6.0} ns", each(&duckdb)));
+    line(&format!("  core / bare syntax check, in speed: {}", bare.over(&core).show()));
+    line(&format!("  core / SQL pass, in speed:          {}", duckdb.over(&core).show()));
+    Ok(())
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> anyhow::Result<f64> {
+    let start = ProcessTime::now();
+    std::hint::black_box(work());
+    Ok(start.elapsed().as_secs_f64())
+}
+
+fn rules() -> anyhow::Result<Rules> {
+    let geo = std::env::var("QUESTLINE_GEO_DB").context("QUESTLINE_GEO_DB: start scripts/bench")?;
+    Ok(Rules {
+        limits: Limits::default(),
+        registry: Registry::shipped()?,
+        unregistered: Unregistered::Accept,
+        geo: Some(Geo::open(std::fs::read(geo)?)?),
+        devices: Devices::parse(DEVICES)?,
+    })
+}
+
+/// The headers of each event; events of a request share theirs.
+fn headers(now: i64, events: usize) -> Vec<Vec<u8>> {
+    let block = |request: usize| {
+        let mut block = Vec::new();
+        Block::push(&mut block, APP_ID, b"local");
+        Block::push(&mut block, RECEIVED_AT, (now / 1_000).to_string().as_bytes());
+        Block::push(&mut block, INGEST, b"01a20982-1dba-75f4-9fa6-a008a21f8156");
+        let address = format!("81.{}.{}.142", request % 200, request % 250);
+        Block::push(&mut block, CLIENT_IP, address.as_bytes());
+        block
+    };
+    (0..events).map(|event| block(event / BODY_EVENTS)).collect()
+}
+
+/// Everything that processing does with a batch before it goes out. (rows, letters)
+fn whole(rules: &Rules, lines: &[Vec<u8>], headers: &[Vec<u8>]) -> (usize, usize) {
+    let identities = Identities::of_log("bench");
+    let (mut window, mut brake) = (Window::default(), Brake::default());
+    let postmark = Postmark { failed_at: 0, function_version: "bench" };
+    let context =
+        Context { rules, identities: &identities, log_id: "bench", postmark, counted: true };
+    let (mut rows, mut letters) = (0, 0);
+    for (lines, headers) in lines.chunks(BATCH).zip(headers.chunks(BATCH)) {
+        let mut batch = Batch::new(context);
+        let mut last: Option<(&[u8], Envelope<'_>)> = None;
+        for (index, (value, headers)) in lines.iter().zip(headers).enumerate() {
+            let envelope = match last {
+                Some((known, envelope)) if known == headers => envelope,
+                _ => Envelope::read(Block(headers), 0),
+            };
+            last = Some((headers, envelope));
+            let record = Record {
+                partition: 0,
+                offset: i64::try_from(index).unwrap_or(0),
+                log_time_ms: 0,
+                key: None,
+                value: Some(value),
+                headers: Block(headers),
+                envelope,
+            };
+            batch.take(index, &record, Judgement::Rules, &mut window, &mut brake);
+        }
+        window.commit();
+        let events = batch.rows.finish().map(|rows| rows.num_rows()).unwrap_or_default();
+        std::hint::black_box((&batch.enriched_bytes, batch.minutes.into_parts()));
+        rows += events;
+        letters += batch.letter_rows.finish().map(|rows| rows.num_rows()).unwrap_or_default();
+    }
+    (rows, letters)
+}
+
+/// DuckDB on the same lines, in memory, one thread.
+struct Sql {
+    connection: duckdb::Connection,
+}
+
+impl Sql {
+    fn prepare(lines: &[Vec<u8>], now: i64) -> anyhow::Result<Self> {
+        let connection = duckdb::Connection::open_in_memory()?;
+        connection.execute_batch(
+            "SET threads = 1; SET TimeZone = 'UTC';
+             CREATE TABLE raw (line VARCHAR, received_at TIMESTAMPTZ);
+             CREATE TABLE devices (model VARCHAR, category VARCHAR, tier VARCHAR);",
+        )?;
+        let received = i64::midpoint(now, now);
+        {
+            let mut raw = connection.appender("raw")?;
+            let moment =
+                duckdb::types::Value::Timestamp(duckdb::types::TimeUnit::Microsecond, received);
+            for line in lines {
+                raw.append_row(duckdb::params![std::str::from_utf8(line)?, moment])?;
+            }
+            let mut devices = connection.appender("devices")?;
+            for row in std::str::from_utf8(DEVICES)?.lines().skip(1) {
+                let fields: Vec<_> = row.split('\t').collect();
+                devices.append_row(duckdb::params![fields[0], fields[1], fields[2]])?;
+            }
+        }
+        Ok(Self { connection })
+    }
+
+    /// CPU seconds of one pass.
+    fn pass(&self) -> anyhow::Result<f64> {
+        let start = ProcessTime::now();
+        self.connection.execute_batch(include_str!("pass.sql"))?;
+        let took: Duration = start.elapsed();
+        Ok(took.as_secs_f64())
+    }
+
+    fn outcome(&self) -> anyhow::Result<(usize, usize)> {
+        let count = |table: &str| -> anyhow::Result<usize> {
+            let sql = match table {
+                "rows" => "SELECT count(*) FROM accepted",
+                _ => "SELECT count(*) FROM letters",
+            };
+            Ok(self.connection.query_row(sql, [], |row| row.get(0))?)
+        };
+        Ok((count("rows")?, count("letters")?))
+    }
+}

@@ -1,0 +1,110 @@
+//! Ingest against a server that only reads, decompresses and checks the syntax.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::Arc,
+};
+
+use anyhow::Context as _;
+use questline_runtime::clock::now_micros;
+use tokio::sync::Semaphore;
+
+use crate::{
+    load::{BODY_EVENTS, bodies},
+    report::{Series, line},
+};
+
+const REQUESTS: usize = 4_000;
+const CONNECTIONS: usize = 16;
+
+/// A server, and where it is.
+struct Server {
+    child: Child,
+    url: String,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+impl Server {
+    fn start(what: &str, directory: &Path) -> anyhow::Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["serve", what])
+            .arg(directory)
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut url = String::new();
+        BufReader::new(child.stdout.take().context("its output")?).read_line(&mut url)?;
+        Ok(Self { child, url: url.trim().to_owned() })
+    }
+
+    /// CPU seconds that the server has used: all its threads, the kernel's work included.
+    fn cpu(&self) -> anyhow::Result<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split(' ').collect();
+        let ticks = |at: usize| -> anyhow::Result<f64> {
+            Ok(fields.get(at).context("a field of stat")?.parse()?)
+        };
+        // Clock ticks are 10 ms on every Linux of today.
+        Ok((ticks(12)? + ticks(13)?) / 100.0)
+    }
+}
+
+pub(crate) fn run(rounds: usize) -> anyhow::Result<()> {
+    let bodies: Arc<Vec<Vec<u8>>> = Arc::new(bodies(2, now_micros()).take(REQUESTS).collect());
+    let size = bodies.iter().map(Vec::len).sum::<usize>() / REQUESTS;
+    line(&format!(
+        "ingest: {REQUESTS} bodies of {BODY_EVENTS} events, {size} bytes gzip, {rounds} rounds"
+    ));
+    let folder = tempfile::tempdir()?;
+    let floor = Server::start("floor", folder.path())?;
+    let ours = Server::start("ingest", &folder.path().join("log"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (mut low, mut high) = (Series::default(), Series::default());
+    for round in 0..=rounds {
+        for (server, series) in [(&floor, &mut low), (&ours, &mut high)] {
+            let before = server.cpu()?;
+            runtime.block_on(send(&server.url, &bodies))?;
+            // The first round warms up.
+            if round > 0 {
+                series.0.push(server.cpu()? - before);
+            }
+        }
+    }
+    let each = |series: &Series| series.median() * 1e6 / REQUESTS as f64;
+    line(&format!(
+        "  floor (read, libdeflate, syntax check) {:6.1} µs of CPU a request",
+        each(&low)
+    ));
+    line(&format!("  ingest, key check and log append       {:6.1} µs", each(&high)));
+    line(&format!("  ingest / floor, in speed: {}", low.over(&high).show()));
+    Ok(())
+}
+
+async fn send(url: &str, bodies: &Arc<Vec<Vec<u8>>>) -> anyhow::Result<()> {
+    let (client, places) = (reqwest::Client::new(), Arc::new(Semaphore::new(CONNECTIONS)));
+    let mut tasks = Vec::new();
+    for at in 0..bodies.len() {
+        let place = places.clone().acquire_owned().await?;
+        let request = client
+            .post(format!("{url}/v1/events"))
+            .header("x-api-key", "local")
+            .header("content-encoding", "gzip")
+            .body(bodies[at].clone());
+        tasks.push(tokio::spawn(async move {
+            let answered = request.send().await?.error_for_status().map(|_| ());
+            drop(place);
+            answered
+        }));
+    }
+    for task in tasks {
+        task.await??;
+    }
+    Ok(())
+}

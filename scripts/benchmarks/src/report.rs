@@ -1,0 +1,32 @@
+//! Figures for people: medians of interleaved rounds, and their spread.
+
+use std::io::Write as _;
+
+/// Measurements of one thing, a number a round.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Series(pub(crate) Vec<f64>);
+
+impl Series {
+    pub(crate) fn median(&self) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+    }
+
+    /// This over another, round by round.
+    pub(crate) fn over(&self, other: &Self) -> Self {
+        Self(self.0.iter().zip(&other.0).map(|(ours, theirs)| ours / theirs).collect())
+    }
+
+    pub(crate) fn show(&self) -> String {
+        let least = self.0.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = self.0.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        format!("{:.3} (from {least:.3} to {most:.3})", self.median())
+    }
+}
+
+/// A line of the report.
+pub(crate) fn line(text: &str) {
+    // Nobody may read it.
+    _ = writeln!(std::io::stdout(), "{text}");
+}

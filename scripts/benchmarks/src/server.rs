@@ -1,0 +1,72 @@
+//! A server in a process of its own, so that its CPU time is its own.
+
+use std::{path::Path, sync::Arc};
+
+use axum::{Router, body::Bytes, routing::post};
+use clap::ValueEnum;
+use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, Limits};
+use questline_ingest::{
+    Ingest, app,
+    config::Config,
+    keys::{Entry, Keys},
+};
+use questline_log_sqlite::SqliteLog;
+use questline_runtime::{
+    CancellationToken,
+    config::Env,
+    metrics::Metrics,
+    serve::{ServeLimits, http},
+};
+use serde::de::IgnoredAny;
+use tokio::net::TcpListener;
+
+use crate::report::line;
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum What {
+    /// Reads, decompresses with libdeflate, checks the syntax.
+    Floor,
+    /// Ingest on the embedded log.
+    Ingest,
+}
+
+pub(crate) fn run(what: What, directory: &Path) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        line(&format!("http://{}", listener.local_addr()?));
+        let limits = ServeLimits {
+            head_timeout: HEAD_TIMEOUT,
+            connections: CONNECTIONS,
+            drain: HEAD_TIMEOUT,
+        };
+        let app = match what {
+            What::Floor => Router::new().route("/v1/events", post(floor)),
+            What::Ingest => ingest(directory)?,
+        };
+        http(listener, app, limits, CancellationToken::new()).await;
+        Ok(())
+    })
+}
+
+async fn floor(body: Bytes) -> &'static str {
+    let size = body.last_chunk::<4>().map_or(0, |size| u32::from_le_bytes(*size));
+    let mut text = vec![0; size as usize];
+    let done = libdeflater::Decompressor::new().gzip_decompress(&body, &mut text);
+    let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let valid = lines.filter(|line| serde_json::from_slice::<IgnoredAny>(line).is_ok()).count();
+    if done.is_ok() && valid > 0 { "{}" } else { "" }
+}
+
+fn ingest(directory: &Path) -> anyhow::Result<Router> {
+    let fast = u32::MAX / 2;
+    let entry = Entry {
+        events_per_second: fast,
+        address_events_per_second: fast,
+        ..Entry::of("local", "local")
+    };
+    let keys = Keys::of(vec![entry], Limits::default().request_events)?;
+    let config = Config { keys, ..Config::read(&Env::of([("QUESTLINE_KEYS", "[]")]))? };
+    let log = SqliteLog::open(directory)?;
+    Ok(app(Arc::new(Ingest::new(config, Arc::new(log), Arc::new(Metrics::default())))))
+}

@@ -1,0 +1,239 @@
+//! Processing in this process, on a real log and a real warehouse that fail when they are told to.
+#![allow(dead_code, reason = "every test uses its own part of this")]
+#![allow(clippy::unwrap_used, reason = "test helpers")]
+
+use std::{
+    ops::Range,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use arrow_array::{Array as _, RecordBatch, StringArray, cast::AsArray as _};
+use arrow_schema::{DataType, Field, Schema};
+use async_trait::async_trait;
+use questline_events::{
+    headers::{APP_ID, INGEST, RECEIVED_AT},
+    row::EventRows,
+};
+use questline_log_sqlite::SqliteLog;
+use questline_process::{GROUP, Processor, config::Config};
+use questline_runtime::{CancellationToken, clock::now_micros, config::Env, metrics::Metrics};
+use questline_stores::{
+    Headers, NewRecord, Topic,
+    log::{Appender as _, Consumer, LogError, PollLimits, Polled, Reader as _, Transaction},
+    warehouse::{LedgerState, Query as _, QueryLimits, Rows, Settled, Warehouse, WarehouseError},
+};
+use questline_warehouse_duckdb::DuckdbWarehouse;
+
+/// How often the next calls fail, before they do anything or after they have done it.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    pub(crate) before: AtomicU32,
+    pub(crate) after: AtomicU32,
+}
+
+impl Faults {
+    fn due(&self, when: &AtomicU32) -> bool {
+        when.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+    }
+
+    /// All that were planted have happened.
+    pub(crate) fn spent(&self) -> bool {
+        self.before.load(Ordering::SeqCst) + self.after.load(Ordering::SeqCst) == 0
+    }
+}
+
+struct FailingConsumer {
+    real: Box<dyn Consumer>,
+    log: SqliteLog,
+    faults: Arc<Faults>,
+    /// The member has left and come back since the last poll.
+    rejoined: bool,
+}
+
+#[async_trait]
+impl Consumer for FailingConsumer {
+    async fn poll(&mut self, limits: PollLimits) -> Result<Polled, LogError> {
+        let limits = PollLimits { linger: Duration::from_millis(10), ..limits };
+        let mut polled = self.real.poll(limits).await?;
+        if std::mem::take(&mut self.rejoined) {
+            polled.revoked = (0..Topic::Raw.partitions()).collect();
+        }
+        Ok(polled)
+    }
+
+    async fn commit(&mut self, mut transaction: Transaction) -> Result<(), LogError> {
+        if self.faults.due(&self.faults.before) {
+            // Not ours: the log itself refuses the transaction, whole.
+            transaction.offsets.iter_mut().for_each(|offset| offset.partition += 1_000);
+            return self.real.commit(transaction).await;
+        }
+        self.real.commit(transaction).await?;
+        if self.faults.due(&self.faults.after) {
+            self.real = self.log.consumer(GROUP)?;
+            self.rejoined = true;
+            return Err(LogError::Unavailable("planted".into()));
+        }
+        Ok(())
+    }
+}
+
+struct FailingWarehouse {
+    real: DuckdbWarehouse,
+    faults: Arc<Faults>,
+}
+
+#[async_trait]
+impl Warehouse for FailingWarehouse {
+    async fn write(&self, mut rows: Rows) -> Result<(), WarehouseError> {
+        if rows.positions.is_empty() {
+            return self.real.write(rows).await;
+        }
+        let failed = || WarehouseError::Unavailable("planted".into());
+        if self.faults.due(&self.faults.before) {
+            return Err(failed());
+        }
+        for (table, batch) in &mut rows.tables {
+            if *table == EventRows::TABLE {
+                *batch = spoilt(batch);
+            }
+        }
+        self.real.write(rows).await?;
+        if self.faults.due(&self.faults.after) { Err(failed()) } else { Ok(()) }
+    }
+
+    async fn positions(&self, log_id: &str) -> Result<Vec<(u32, i64)>, WarehouseError> {
+        self.real.positions(log_id).await
+    }
+
+    async fn settled(
+        &self,
+        log_id: &str,
+        ranges: &[(u32, Range<i64>)],
+    ) -> Result<Vec<Settled>, WarehouseError> {
+        self.real.settled(log_id, ranges).await
+    }
+
+    async fn ledger(&self, log_id: &str) -> Result<LedgerState, WarehouseError> {
+        self.real.ledger(log_id).await
+    }
+}
+
+/// Rows of events whose id begins with `spoilt` lose what a row must have, so that the real
+/// warehouse refuses them.
+fn spoilt(events: &RecordBatch) -> RecordBatch {
+    let ids = events.column_by_name("event_id").unwrap().as_string::<i32>();
+    let at = events.schema().index_of("user_id").unwrap();
+    let users = events.column(at).as_string::<i32>();
+    let user = |row: usize| (!ids.value(row).starts_with("spoilt")).then(|| users.value(row));
+    let users: StringArray = (0..ids.len()).map(user).collect();
+    let mut fields: Vec<_> = events.schema().fields().iter().cloned().collect();
+    fields[at] = Arc::new(Field::new("user_id", DataType::Utf8, true));
+    let mut columns = events.columns().to_vec();
+    columns[at] = Arc::new(users);
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
+}
+
+pub(crate) struct Stage {
+    pub(crate) log: SqliteLog,
+    pub(crate) warehouse: DuckdbWarehouse,
+    pub(crate) commits: Arc<Faults>,
+    pub(crate) writes: Arc<Faults>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl Stage {
+    pub(crate) fn open(directory: &Path) -> Self {
+        Self {
+            log: SqliteLog::open(directory).unwrap(),
+            warehouse: DuckdbWarehouse::open(directory).unwrap(),
+            commits: Arc::default(),
+            writes: Arc::default(),
+            metrics: Arc::default(),
+        }
+    }
+
+    /// Appends events of an app as ingest does.
+    pub(crate) async fn append(&self, app: &str, events: impl IntoIterator<Item = String>) {
+        let received_at = (now_micros() / 1_000).to_string();
+        let headers = Headers::new([
+            (APP_ID, app.as_bytes()),
+            (RECEIVED_AT, received_at.as_bytes()),
+            (INGEST, b"boot"),
+        ]);
+        let record = |event: String| NewRecord {
+            key: Some("u".into()),
+            value: Some(event.into()),
+            headers: headers.clone(),
+            ..NewRecord::default()
+        };
+        let records: Vec<_> = events.into_iter().map(record).collect();
+        let count = records.len();
+        assert!(self.log.append(Topic::Raw, records).all_stored(count).await);
+    }
+
+    /// Runs a processor until everything in the log is committed and every planted fault happened.
+    pub(crate) async fn process(&self) {
+        let stop = CancellationToken::new();
+        let warehouse =
+            FailingWarehouse { real: self.warehouse.clone(), faults: self.writes.clone() };
+        let consumer = FailingConsumer {
+            real: self.log.consumer(GROUP).unwrap(),
+            log: self.log.clone(),
+            faults: self.commits.clone(),
+            rejoined: false,
+        };
+        let processor = Processor::new(
+            Config::read(&Env::of([])).unwrap(),
+            Arc::new(self.log.clone()),
+            Arc::new(warehouse),
+            self.metrics.clone(),
+            stop.clone(),
+        );
+        let running = tokio::spawn(processor.run(Box::new(consumer)));
+        let reached = async {
+            while !self.is_done().await {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), reached).await.unwrap();
+        stop.cancel();
+        running.await.unwrap().unwrap();
+    }
+
+    async fn is_done(&self) -> bool {
+        let ends = self.log.ends(Topic::Raw).await.unwrap();
+        let committed = self.log.committed(GROUP).await.unwrap();
+        let reached = ends.iter().zip(&committed).all(|(end, at)| at.unwrap_or(0) >= *end);
+        reached && self.commits.spent() && self.writes.spent()
+    }
+
+    /// The rows of a query as JSON text.
+    pub(crate) async fn rows(&self, sql: &str) -> String {
+        let limits = QueryLimits { timeout: Duration::from_secs(10), rows: 10_000 };
+        let answer = self.warehouse.query(sql, limits).await.unwrap();
+        serde_json::to_string(&answer.rows).unwrap()
+    }
+
+    /// Records of a topic.
+    pub(crate) async fn records(&self, topic: Topic) -> i64 {
+        self.log.ends(topic).await.unwrap().iter().sum()
+    }
+}
+
+/// A good event.
+pub(crate) fn event(id: &str) -> String {
+    let now = questline_events::time::text(now_micros());
+    format!(
+        r#"{{"id":"{id}","user_id":"u","timestamp":"{now}","type":1001,"parameters":{{"level_id":7}}}}"#
+    )
+}
+
+/// An event without a timestamp.
+pub(crate) fn bad(id: &str) -> String {
+    format!(r#"{{"id":"{id}","user_id":"u","type":1001}}"#)
+}

@@ -15,10 +15,9 @@ use std::{
 use questline_client::{Ingest, Reply};
 use questline_log_sqlite::SqliteLog;
 use questline_stores::{Topic, log::Reader as _};
-use questline_testing::{seed, until};
+use questline_testing::{long, seed, until};
 use support::{Stack, event};
 
-const KILLS: usize = 24;
 const SENDERS: usize = 6;
 const EVENTS: usize = 40;
 
@@ -68,10 +67,11 @@ async fn every_acknowledged_event_is_there_once() {
         sent: AtomicUsize::new(0),
         done: AtomicBool::new(false),
     });
+    let kills = if long() { 240 } else { 24 };
     let mut stack = Stack::start(&directory);
     load.url.lock().unwrap().clone_from(&stack.url);
     let senders: Vec<_> = (0..SENDERS).map(|n| tokio::spawn(send(load.clone(), n))).collect();
-    for _ in 0..KILLS {
+    for _ in 0..kills {
         tokio::time::sleep(Duration::from_millis(random.u64(30..1_500))).await;
         stack.kill();
         stack = Stack::start(&directory);
@@ -87,7 +87,7 @@ async fn every_acknowledged_event_is_there_once() {
     let accepted = stack.number("SELECT count(*) FROM events").await;
     let letters = stack.number("SELECT count(*) FROM events_dlq").await;
     println!(
-        "{KILLS} kills, {} requests, {} events acknowledged, {accepted} rows, {letters} letters",
+        "{kills} kills, {} requests, {} events acknowledged, {accepted} rows, {letters} letters",
         load.sent.load(Ordering::Relaxed),
         acknowledged.len() * EVENTS
     );
@@ -109,7 +109,7 @@ async fn every_acknowledged_event_is_there_once() {
         FROM (FROM events SELECT source_partition, source_offset
               UNION ALL FROM events_dlq SELECT source_partition, source_offset))";
     assert_eq!(stack.number(positions).await, accepted + letters);
-    ledger_is_right(&stack).await;
+    ledger_is_right(&stack, kills).await;
 
     assert!(stack.terminate().success());
     let log = until("the log opens", Duration::from_secs(5), || SqliteLog::open(&directory).ok());
@@ -119,7 +119,7 @@ async fn every_acknowledged_event_is_there_once() {
 }
 
 /// What it can prove is 0; of a boot that was killed it does not claim to know.
-async fn ledger_is_right(stack: &Stack) {
+async fn ledger_is_right(stack: &Stack, kills: i64) {
     let unequal = "SELECT count(*) FROM ledger_minutes
         WHERE read <> accepted + duplicate + dead_lettered";
     assert_eq!(stack.number(unequal).await, 0);
@@ -134,5 +134,5 @@ async fn ledger_is_right(stack: &Stack) {
     assert_eq!(stack.number(rows).await, 0);
     // Every killed boot is known by its first page or by its records, and none of them has ended.
     let boots = "SELECT count(*) FROM ledger_boots WHERE NOT ended";
-    assert!(stack.number(boots).await >= i64::try_from(KILLS / 2).unwrap());
+    assert!(stack.number(boots).await >= kills / 2);
 }

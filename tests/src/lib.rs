@@ -48,3 +48,9 @@ pub fn seed() -> u64 {
     eprintln!("QUESTLINE_SEED={seed}");
     seed
 }
+
+/// Whether what takes longer is wanted too: `scripts/test --long`.
+#[must_use]
+pub fn long() -> bool {
+    std::env::var_os("QUESTLINE_LONG").is_some()
+}

@@ -89,10 +89,6 @@ impl Stack {
         status.unwrap().success()
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// kill -9.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();

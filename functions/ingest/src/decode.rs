@@ -21,7 +21,10 @@ pub(crate) fn decode(encoding: &str, body: Bytes, limit: usize) -> Result<Bytes,
     match encoding.trim().to_ascii_lowercase().as_str() {
         "" | "identity" if body.len() > limit => Err(Undecodable::TooLarge),
         "" | "identity" => Ok(body),
-        "gzip" | "x-gzip" => read(flate2::read::MultiGzDecoder::new(encoded), limit),
+        "gzip" | "x-gzip" => match gzip_member(encoded, limit) {
+            Some(decoded) => Ok(decoded),
+            None => read(flate2::read::MultiGzDecoder::new(encoded), limit),
+        },
         // By the standard "deflate" is zlib; some clients send it bare.
         "deflate" if is_zlib(encoded) => read(flate2::read::ZlibDecoder::new(encoded), limit),
         "deflate" => read(flate2::read::DeflateDecoder::new(encoded), limit),
@@ -29,6 +32,19 @@ pub(crate) fn decode(encoding: &str, body: Bytes, limit: usize) -> Result<Bytes,
         "zstd" => read(zstd(encoded).map_err(|_| Undecodable::Corrupt)?, limit),
         other => Err(Undecodable::Encoding(other.to_owned())),
     }
+}
+
+/// What nearly every client sends: one gzip member, whose last four bytes tell its size. Decoded in
+/// one go, which takes half the time; whatever is unusual about it is left to the other decoder.
+fn gzip_member(encoded: &[u8], limit: usize) -> Option<Bytes> {
+    let size = usize::try_from(u32::from_le_bytes(*encoded.last_chunk::<4>()?)).ok()?;
+    let another = memchr::memmem::find(encoded.get(1..)?, b"\x1f\x8b\x08").is_some();
+    if size > limit || another {
+        return None;
+    }
+    let mut decoded = vec![0; size];
+    let written = libdeflater::Decompressor::new().gzip_decompress(encoded, &mut decoded).ok()?;
+    (written == size).then(|| decoded.into())
 }
 
 /// A frame that asks for a larger window than any body can fill is refused.
@@ -93,6 +109,8 @@ mod tests {
         assert_eq!(decode("identity", Bytes::from_static(TEXT), 100).unwrap(), TEXT);
         let two = [encoded("gzip", TEXT), encoded("gzip", TEXT)].concat();
         assert_eq!(decode("gzip", two.into(), 100).unwrap(), [TEXT, TEXT].concat());
+        let more = [&encoded("gzip", TEXT)[..], b"more"].concat();
+        assert_eq!(decode("gzip", more.into(), 100), Err(Undecodable::Corrupt));
     }
 
     #[test]

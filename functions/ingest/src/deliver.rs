@@ -1,8 +1,7 @@
 //! From records to acknowledgements, and after the deadline to the last delivery report.
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc};
 
-use questline_events::limits::DELIVERY_DEADLINE;
 use questline_runtime::metrics::Metrics;
 use questline_stores::{
     NewRecord, Topic,
@@ -11,8 +10,8 @@ use questline_stores::{
 
 use crate::{
     book::{Afterwards, Request},
+    instance::Ingest,
     receipt::Status,
-    routes::Ingest,
 };
 
 /// The records of one request.
@@ -140,6 +139,3 @@ fn count_outcome(metrics: &Metrics, outcome: &str, count: usize) {
 fn number(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
-
-/// How long ingest waits for acknowledgements, by default.
-pub(crate) const DEADLINE: Duration = DELIVERY_DEADLINE;

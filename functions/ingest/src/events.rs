@@ -10,6 +10,7 @@ use axum::{
 use bytes::Bytes;
 use questline_events::{
     Fault,
+    event::Recent,
     headers::{APP_ID, CLIENT_IP, Envelope, INGEST, RECEIVED_AT, S2S, SENT_AT, TRACEPARENT},
     split::{Names, inspect, split},
     time,
@@ -22,9 +23,9 @@ use crate::{
     body::{admit, read, too_large, unreadable},
     book::Request,
     deliver::Delivery,
+    instance::Ingest,
     keys::Key,
     receipt::{EventReceipt, Receipt},
-    routes::Ingest,
 };
 
 /// What the address line may say.
@@ -129,7 +130,7 @@ fn take(
     for (index, event) in events.into_iter().enumerate() {
         let inspected = inspect(event, limits).map_err(|reason| (None, Fault::whole(reason)));
         let judged = inspected.and_then(|names| match strict {
-            true => match ingest.rules.judge(event, &envelope) {
+            true => match ingest.rules.judge(event, &envelope, &mut Recent::default()) {
                 Ok(_) => Ok(names),
                 Err(fault) => Err((names.id.map(Into::into), fault)),
             },

@@ -8,9 +8,11 @@ pub mod config;
 mod decode;
 mod deliver;
 mod events;
+mod instance;
 pub mod keys;
 mod receipt;
-pub mod routes;
+mod routes;
 mod validate;
 
-pub use routes::{Ingest, app};
+pub use instance::Ingest;
+pub use routes::app;

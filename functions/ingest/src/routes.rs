@@ -1,4 +1,4 @@
-//! What ingest answers, and what it needs for that.
+//! What ingest answers.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -14,146 +14,26 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use ipnet::IpNet;
-use questline_events::{
-    Rules,
-    headers::{INGEST, KIND},
-    ledger::Page,
-};
-use questline_runtime::{
-    CancellationToken, TaskTracker,
-    clock::now_micros,
-    metrics::{CONTENT_TYPE, Metrics},
-    problem::Problem,
-};
-use questline_stores::{Headers, NewRecord, Topic, log::Appender};
+use questline_runtime::{clock::now_micros, metrics::CONTENT_TYPE, problem::Problem};
 use tower_http::cors::{Any, CorsLayer};
 
 use crate::{
     address::client,
     body::unreadable,
-    book::Book,
-    config::Config,
-    deliver::DEADLINE,
     events::{Params, arrive, store},
-    keys::Keys,
+    instance::Ingest,
     validate::validate,
 };
 
 /// How long a readiness probe may take.
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// One instance of ingest.
-pub struct Ingest {
-    pub(crate) appender: Arc<dyn Appender>,
-    pub(crate) rules: Rules,
-    pub(crate) keys: Keys,
-    pub(crate) trusted_proxies: Vec<IpNet>,
-    pub(crate) metrics_token: Option<String>,
-    /// The book of this instance.
-    pub book: Arc<Book>,
-    pub(crate) metrics: Arc<Metrics>,
-    /// How long a request waits for the log.
-    pub deadline: Duration,
-    /// On Lambda an instance may be frozen after every answer: its pages go with the request.
-    pub page_per_request: bool,
-    pub(crate) followers: TaskTracker,
-    pub(crate) ending: CancellationToken,
-}
-
-impl Ingest {
-    /// An instance that starts now.
-    #[must_use]
-    pub fn new(config: Config, appender: Arc<dyn Appender>, metrics: Arc<Metrics>) -> Self {
-        let boot = uuid::Uuid::now_v7().to_string();
-        Self {
-            appender,
-            rules: config.rules,
-            keys: config.keys,
-            trusted_proxies: config.trusted_proxies,
-            metrics_token: config.metrics_token,
-            book: Book::new(boot, now_micros()),
-            metrics,
-            deadline: DEADLINE,
-            page_per_request: false,
-            followers: TaskTracker::new(),
-            ending: CancellationToken::new(),
-        }
-    }
-
-    /// Says that the instance lives, then writes the pages of minutes that are over, every second,
-    /// until it ends.
-    pub async fn keep_book(&self) {
-        loop {
-            self.write_pages(false).await;
-            let second = tokio::time::sleep(Duration::from_secs(1));
-            if self.ending.run_until_cancelled(second).await.is_none() {
-                return;
-            }
-        }
-    }
-
-    /// Sends what is in the book to the log; what it does not acknowledge is sent again.
-    /// `running`: also the pages of minutes that are not over yet.
-    pub async fn write_pages(&self, running: bool) -> bool {
-        let mut pages = self.book.pages(now_micros(), running);
-        if self.page_per_request {
-            // A frozen instance may never wake: no page is to be waited for.
-            for page in &mut pages {
-                (page.complete, page.closing) = (true, true);
-            }
-        }
-        self.send(pages).await
-    }
-
-    async fn send(&self, pages: Vec<Page>) -> bool {
-        if pages.is_empty() {
-            return true;
-        }
-        let headers = Headers::new([(KIND, &b"ledger"[..]), (INGEST, self.book.boot().as_bytes())]);
-        let record = |page: &Page| NewRecord {
-            // One partition for all pages of a boot: they stay in order.
-            key: Some(self.book.boot().to_owned().into()),
-            value: serde_json::to_vec(page).ok().map(Into::into),
-            headers: headers.clone(),
-            ..NewRecord::default()
-        };
-        let records: Vec<_> = pages.iter().map(record).collect();
-        let sent = self.appender.append(Topic::Raw, records).all_stored(pages.len());
-        let stored = tokio::time::timeout(self.deadline, sent).await.unwrap_or(false);
-        if stored {
-            self.book.sent(&pages);
-        }
-        stored
-    }
-
-    /// The end of an instance that answers no more: deferred events whose report has not come are
-    /// unknown, and the last page closes the book.
-    pub async fn end(&self, patience: Duration) {
-        self.followers.close();
-        // Reports that are on their way are waited for.
-        _ = tokio::time::timeout(patience, self.followers.wait()).await;
-        self.ending.cancel();
-        self.followers.wait().await;
-        if !self.send(self.book.close(now_micros())).await {
-            tracing::error!("ingest.end: the last pages of the ledger were not stored");
-        }
-    }
-
-    pub(crate) fn observe(&self, phase: &str, took: Duration) {
-        self.metrics.ingest_duration.get_or_create(&phase.into()).observe(took.as_secs_f64());
-    }
-
-    fn address(
-        &self,
-        peer: Option<ConnectInfo<SocketAddr>>,
-        headers: &HeaderMap,
-    ) -> Option<IpAddr> {
-        client(peer.map(|ConnectInfo(peer)| peer), headers, &self.trusted_proxies)
-    }
-}
-
 type Peer = Option<axum::Extension<ConnectInfo<SocketAddr>>>;
+
+fn address(ingest: &Ingest, peer: Peer, headers: &HeaderMap) -> Option<IpAddr> {
+    let peer = peer.map(|axum::Extension(ConnectInfo(peer))| peer);
+    client(peer, headers, &ingest.trusted_proxies)
+}
 
 /// The routes of an instance.
 pub fn app(ingest: Arc<Ingest>) -> Router {
@@ -193,7 +73,7 @@ async fn post_events(
     body: Body,
 ) -> Response {
     let (started, received_at) = (Instant::now(), now_micros());
-    let address = ingest.address(peer.map(|axum::Extension(peer)| peer), &headers);
+    let address = address(&ingest, peer, &headers);
     let response = match params {
         Ok(Query(params)) => {
             store(ingest.clone(), params, headers, address, received_at, body).await
@@ -216,7 +96,7 @@ async fn post_validate(
     body: Body,
 ) -> Response {
     let received_at = now_micros();
-    let address = ingest.address(peer.map(|axum::Extension(peer)| peer), &headers);
+    let address = address(&ingest, peer, &headers);
     let Ok(Query(params)) = params else {
         return unreadable("the address line cannot be read").into_response();
     };

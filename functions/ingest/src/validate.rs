@@ -5,6 +5,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use questline_events::{
+    event::Recent,
     headers::Envelope,
     split::{inspect, split},
     time,
@@ -15,7 +16,7 @@ use serde::Serialize;
 use crate::{
     body::{admit, too_large, unreadable},
     events::Arrival,
-    routes::Ingest,
+    instance::Ingest,
 };
 
 #[derive(Debug, Default, Serialize)]
@@ -57,7 +58,8 @@ pub(crate) fn validate(ingest: &Ingest, arrival: &Arrival) -> Result<Response, P
     for (index, event) in body.events.into_iter().enumerate() {
         let names = inspect(event, limits);
         let id = names.as_ref().ok().and_then(|names| names.id.clone()).map(Into::into);
-        let (verdict, count, fault) = match names.map(|_| ingest.rules.judge(event, &envelope)) {
+        let judge = |_| ingest.rules.judge(event, &envelope, &mut Recent::default());
+        let (verdict, count, fault) = match names.map(judge) {
             Ok(Ok(_)) => ("accepted", &mut verdicts.accepted, None),
             Ok(Err(fault)) => ("dead_lettered", &mut verdicts.dead_lettered, Some(fault)),
             Err(reason) => {

@@ -16,13 +16,7 @@ fn counted(pages: &[Page]) -> Counts {
     let mut sum = Counts::default();
     for (app, counts) in pages.iter().flat_map(|page| &page.apps) {
         assert_eq!(app, "local");
-        sum.received += counts.received;
-        sum.stored += counts.stored;
-        sum.rejected += counts.rejected;
-        sum.deferred += counts.deferred;
-        sum.late += counts.late;
-        sum.failed += counts.failed;
-        sum.unknown += counts.unknown;
+        sum += *counts;
     }
     sum
 }

@@ -8,11 +8,12 @@ use std::{
 
 use anyhow::Context as _;
 use questline_events::{
-    batch::{self, Batch, Context, Judgement, Totals},
+    batch::{Batch, Context, Judgement, Totals},
     brake::Brake,
     headers::Envelope,
     ledger::{Counts, Hop, Row},
     limits::{BATCH_BYTES, BATCH_LINGER, BATCH_RECORDS},
+    record,
     row::{LedgerRows, LookupRows, Postmark},
     window::{Identities, Window},
 };
@@ -250,7 +251,7 @@ impl Processor {
                 postmark,
                 counted: true,
             };
-            let mut batch = Batch::new(context);
+            let mut batch = Batch::new(context, records.len());
             judge(records, &refused, &self.settled, &mut batch, &mut self.window, &mut self.brake);
             self.observe("judge", started);
             let reached = reach(records).into_iter().map(|(p, reach)| (p, reach.next_offset));
@@ -458,7 +459,7 @@ fn judge(
         } else {
             settled.judgement(record.partition, record.offset)
         };
-        let record = batch::Record {
+        let record = record::Record {
             partition: record.partition,
             offset: record.offset,
             log_time_ms: record.timestamp_ms,

@@ -9,7 +9,7 @@ use std::{
 use questline_events::{
     Rules,
     device::Devices,
-    event::Unregistered,
+    event::{Recent, Unregistered},
     headers::Envelope,
     limits::Limits,
     registry::Registry,
@@ -119,7 +119,7 @@ fn only_rubbish_is_refused() {
             judged += 1.0;
             let reason = match inspect(line, &rules.limits) {
                 Err(reason) => reason.to_string(),
-                Ok(_) => match rules.judge(line, &envelope) {
+                Ok(_) => match rules.judge(line, &envelope, &mut Recent::default()) {
                     Err(fault) => format!("{} {}", fault.reason, fault.detail),
                     Ok(event) => {
                         assert_eq!(event.oddities.wrong_type + event.oddities.unusable_metric, 0);

@@ -4,34 +4,16 @@ use crate::{
     Event, Fault, Reason, Rules,
     brake::Brake,
     enriched,
-    event::Oddities,
-    headers::{Block, Envelope},
+    event::{Oddities, Recent},
+    headers::Envelope,
     ledger::{Page, Row, Tallies},
     letter::Letter,
     minutes::Minutes,
+    record::Record,
     row::{EventRows, LetterRows, Postmark, Source},
     split::inspect,
     window::{Identities, Identity, Window},
 };
-
-/// One record of the raw topic.
-#[derive(Debug, Clone, Copy)]
-pub struct Record<'a> {
-    /// Partition of the raw topic.
-    pub partition: u32,
-    /// Offset in the partition.
-    pub offset: i64,
-    /// The log's timestamp, milliseconds since 1970.
-    pub log_time_ms: i64,
-    /// The key as sent.
-    pub key: Option<&'a [u8]>,
-    /// The value as sent; none on a tombstone.
-    pub value: Option<&'a [u8]>,
-    /// The headers as sent.
-    pub headers: Block<'a>,
-    /// What the headers say.
-    pub envelope: Envelope<'a>,
-}
 
 /// The one outcome of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,10 +101,14 @@ pub struct Enriched {
     pub identity: Identity,
 }
 
+/// A guess at the bytes of an enriched event, so that the buffer seldom grows.
+const ENRICHED_BYTES: usize = 640;
+
 /// The outcomes of one batch, while they grow.
 #[derive(Debug)]
 pub struct Batch<'c> {
     context: Context<'c>,
+    recent: Recent<'c>,
     /// Rows of `events`.
     pub rows: EventRows,
     /// Which record of the batch each of them is.
@@ -146,19 +132,20 @@ pub struct Batch<'c> {
 }
 
 impl<'c> Batch<'c> {
-    /// An empty batch.
+    /// An empty batch, with room for the outcomes of some records.
     #[must_use]
-    pub fn new(context: Context<'c>) -> Self {
+    pub fn new(context: Context<'c>, records: usize) -> Self {
         Self {
             context,
-            rows: EventRows::default(),
-            row_records: Vec::new(),
+            recent: Recent::default(),
+            rows: EventRows::with_capacity(records),
+            row_records: Vec::with_capacity(records),
             letter_rows: LetterRows::default(),
             minutes: Minutes::default(),
             tallies: Tallies::default(),
             pages: Vec::new(),
-            enriched: Vec::new(),
-            enriched_bytes: Vec::new(),
+            enriched: Vec::with_capacity(records),
+            enriched_bytes: Vec::with_capacity(records * ENRICHED_BYTES),
             letters: Vec::new(),
             totals: Totals::default(),
         }
@@ -197,22 +184,25 @@ impl<'c> Batch<'c> {
         window: &mut Window,
         brake: &mut Brake,
     ) -> Outcome {
-        let envelope = &record.envelope;
-        let event = match judgement {
-            Judgement::SettledDuplicate => Err(None),
-            Judgement::Refused => Err(Some(Fault::whole(Reason::WarehouseRefused))),
-            _ => self.context.rules.judge(record.value.unwrap_or_default(), envelope).map_err(Some),
-        };
         // What the tables hold stands, also where today's rules would judge otherwise.
-        let event = match (judgement, event) {
-            (Judgement::SettledEvent, Err(_)) => return self.remember(index, record, window),
-            (Judgement::SettledLetter, Ok(_)) => Err(Some(Fault::whole(Reason::WarehouseRefused))),
-            (_, event) => event,
-        };
-        match event {
+        match judgement {
+            Judgement::SettledDuplicate => return Outcome::Duplicate,
+            Judgement::Refused => {
+                let fault = Fault::whole(Reason::WarehouseRefused);
+                return self.dead_letter(index, record, fault, judgement, brake);
+            }
+            Judgement::Rules | Judgement::SettledEvent | Judgement::SettledLetter => {}
+        }
+        let rules: &'c Rules = self.context.rules;
+        let value = record.value.unwrap_or_default();
+        match rules.judge(value, &record.envelope, &mut self.recent) {
+            Ok(_) if judgement == Judgement::SettledLetter => {
+                let fault = Fault::whole(Reason::WarehouseRefused);
+                self.dead_letter(index, record, fault, judgement, brake)
+            }
             Ok(event) => self.accept(index, record, &event, judgement, window, brake),
-            Err(None) => Outcome::Duplicate,
-            Err(Some(fault)) => self.dead_letter(index, record, fault, judgement, brake),
+            Err(_) if judgement == Judgement::SettledEvent => self.remember(index, record, window),
+            Err(fault) => self.dead_letter(index, record, fault, judgement, brake),
         }
     }
 

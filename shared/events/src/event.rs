@@ -4,7 +4,7 @@ use std::{borrow::Cow, net::IpAddr};
 
 use crate::{
     Fault, Reason,
-    device::Devices,
+    device::{Device, Devices},
     geo::{Geo, Place},
     headers::Envelope,
     limits::{CLOCK_SKEW_MICROS, FUTURE_TOLERANCE_MICROS, ID_SCALARS, Limits, MAX_AGE_MICROS},
@@ -37,6 +37,37 @@ pub struct Rules {
     pub geo: Option<Geo>,
     /// What device models are.
     pub devices: Devices,
+}
+
+/// What was looked up last: events of a request share an address, a device, an install.
+#[derive(Debug, Default)]
+pub struct Recent<'r> {
+    place: Last<IpAddr, Option<Place<'r>>>,
+    device: Last<String, Option<&'r Device>>,
+    installed_at: Last<String, Option<i64>>,
+}
+
+/// The last answer, and what was asked.
+#[derive(Debug)]
+struct Last<K, V>(Option<(K, V)>);
+
+impl<K, V> Default for Last<K, V> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<K, V> Last<K, V> {
+    /// The answer for a key; it is looked up where the last one was for another.
+    fn get<Q>(&mut self, key: Q, owned: impl FnOnce() -> K, look: impl FnOnce() -> V) -> &V
+    where
+        K: PartialEq<Q>,
+    {
+        if self.0.as_ref().is_none_or(|(known, _)| *known != key) {
+            self.0 = None;
+        }
+        &self.0.get_or_insert_with(|| (owned(), look())).1
+    }
 }
 
 /// What was odd about an accepted event. Counted, never a dead letter.
@@ -81,31 +112,36 @@ pub struct Event<'a> {
 }
 
 impl Rules {
-    /// Parse, validate, enrich: what one event is.
+    /// Parse, validate, enrich: what one event is. `recent` is shared by events that follow each
+    /// other.
     ///
     /// # Errors
     /// Why it is not accepted: a value, not a failure.
-    pub fn judge<'a>(
-        &'a self,
+    pub fn judge<'a, 'r: 'a>(
+        &'r self,
         bytes: &'a [u8],
         envelope: &Envelope<'a>,
+        recent: &mut Recent<'r>,
     ) -> Result<Event<'a>, Fault> {
         if bytes.len() > self.limits.event_bytes {
             return Err(Fault::whole(Reason::TooLarge));
         }
-        let parsed = parse(bytes, self.limits.json_depth).map_err(Fault::whole)?;
-        self.validate(&parsed, envelope)
+        match parse(bytes, self.limits.json_depth) {
+            Ok(parsed) => self.validate(&parsed, envelope, recent),
+            Err(reason) => Err(Fault::whole(reason)),
+        }
     }
 
-    fn validate<'a>(
-        &'a self,
+    fn validate<'a, 'r: 'a>(
+        &'r self,
         parsed: &Parsed<'a>,
         envelope: &Envelope<'a>,
+        recent: &mut Recent<'r>,
     ) -> Result<Event<'a>, Fault> {
         let app_id = envelope.app_id.ok_or(Fault::whole(Reason::MissingApp))?;
-        let event_id = identifier(parsed.id, "id")?;
-        let user_id = identifier(parsed.user_id, "user_id")?;
-        let (timestamp, client_timestamp) = moment(parsed.timestamp, envelope)?;
+        let event_id = identifier(parsed, parsed.id, "id")?;
+        let user_id = identifier(parsed, parsed.user_id, "user_id")?;
+        let (timestamp, client_timestamp) = moment(parsed, envelope)?;
         let event_type = needed(parsed.event_type, "type", Member::integer)?;
         let mut oddities = Oddities::default();
         let registered = self.registry.get(event_type);
@@ -134,28 +170,31 @@ impl Rules {
             ..Event::default()
         };
         let mut extras = Extras::default();
-        event.optional(parsed, &mut extras);
+        event.optional(parsed, &mut extras, recent);
         oddities.wrong_type = extras.wrong_type;
         event.extras = extras.finish(parsed);
-        self.enrich(&mut event, parsed, envelope, &mut oddities);
         event.oddities = oddities;
+        self.enrich(&mut event, parsed, envelope, recent);
         Ok(event)
     }
 
-    fn enrich<'a>(
-        &'a self,
+    fn enrich<'a, 'r: 'a>(
+        &'r self,
         event: &mut Event<'a>,
         parsed: &Parsed<'a>,
         envelope: &Envelope<'a>,
-        oddities: &mut Oddities,
+        recent: &mut Recent<'r>,
     ) {
         if let Some(address) = player_address(parsed, envelope) {
-            match self.geo.as_ref().and_then(|geo| geo.place(address)) {
+            let look = || self.geo.as_ref().and_then(|geo| geo.place(address));
+            match *recent.place.get(address, || address, look) {
                 Some(place) => event.place = place,
-                None => oddities.lookup_failed = 1,
+                None => event.oddities.lookup_failed = 1,
             }
         }
-        let device = parsed.device_model.text().and_then(|model| self.devices.get(&model));
+        let model = parsed.device_model;
+        let look = || model.text().and_then(|model| self.devices.get(&model));
+        let device = *recent.device.get(model.0, || model.0.to_owned(), look);
         event.device_category = device.map(|device| &*device.category);
         event.device_tier = device.and_then(|device| device.tier.as_deref());
     }
@@ -163,19 +202,21 @@ impl Rules {
 
 impl<'a> Event<'a> {
     /// The members an event may lack. A wrong type is NULL, kept in `extras`, and counted.
-    fn optional(&mut self, parsed: &Parsed<'a>, extras: &mut Extras) {
+    fn optional(&mut self, parsed: &Parsed<'a>, extras: &mut Extras, recent: &mut Recent<'_>) {
         self.parameters = match parsed.parameters {
             absent if absent.is_absent() => Some("{}"),
             Member(object) if object.starts_with('{') => Some(object),
             other => extras.keep("parameters", other),
         };
-        self.session_id = extras.take("session_id", parsed.session_id, Member::text);
-        self.app_version = extras.take("app_version", parsed.app_version, Member::text);
-        self.platform = extras.take("platform", parsed.platform, Member::text);
-        _ = extras.take("device_model", parsed.device_model, Member::text);
+        let text = |member| parsed.text(member);
+        self.session_id = extras.take("session_id", parsed.session_id, text);
+        self.app_version = extras.take("app_version", parsed.app_version, text);
+        self.platform = extras.take("platform", parsed.platform, text);
+        _ = extras.take("device_model", parsed.device_model, text);
         self.is_paying_user = extras.take("is_paying_user", parsed.is_paying_user, Member::boolean);
         let installed = extras.take("installed_at", parsed.installed_at, |member| {
-            member.text().and_then(|text| time::parse(&text))
+            let read = || parsed.text(member).and_then(|text| time::parse(&text));
+            *recent.installed_at.get(member.0, || member.0.to_owned(), read)
         });
         self.days_since_install = if parsed.days_since_install.is_absent() {
             installed.map(|at| i64::from(time::day(self.timestamp)) - i64::from(time::day(at)))
@@ -241,17 +282,21 @@ fn needed<'a, T>(
     read(member).ok_or_else(|| Fault::of(Reason::WrongType, name))
 }
 
-fn identifier<'a>(member: Member<'a>, name: &str) -> Result<Cow<'a, str>, Fault> {
+fn identifier<'a>(
+    parsed: &Parsed<'a>,
+    member: Member<'a>,
+    name: &str,
+) -> Result<Cow<'a, str>, Fault> {
     needed(member, name, |member| {
-        let text = member.text()?;
+        let text = parsed.text(member)?;
         let fits = text.len() <= ID_SCALARS || text.chars().count() <= ID_SCALARS;
         fits.then_some(text)
     })
 }
 
 /// When it happened, and what the client said where its clock was off.
-fn moment(member: Member<'_>, envelope: &Envelope<'_>) -> Result<(i64, Option<i64>), Fault> {
-    let text = needed(member, "timestamp", Member::text)?;
+fn moment(parsed: &Parsed<'_>, envelope: &Envelope<'_>) -> Result<(i64, Option<i64>), Fault> {
+    let text = needed(parsed.timestamp, "timestamp", |member| parsed.text(member))?;
     let fault = |reason| Fault::of(reason, "timestamp");
     let sent = time::parse(&text).ok_or(fault(Reason::InvalidTimestamp))?;
     let skew = envelope.sent_at.and_then(|at| envelope.received_at.checked_sub(at)).unwrap_or(0);

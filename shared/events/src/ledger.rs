@@ -1,7 +1,9 @@
 //! The ledger: what every hop received and what became of it, per app and minute of
 //! `received_at`. What is not in it is not proved.
 
-use hashbrown::{Equivalent, HashMap};
+use std::ops::AddAssign;
+
+use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{headers::Envelope, time};
@@ -62,6 +64,24 @@ pub struct Counts {
     pub dead_lettered: i64,
     /// Records gone before they were read.
     pub expired: i64,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.received += other.received;
+        self.stored += other.stored;
+        self.rejected += other.rejected;
+        self.deferred += other.deferred;
+        self.late += other.late;
+        self.failed += other.failed;
+        self.unknown += other.unknown;
+        self.refused_bodies += other.refused_bodies;
+        self.read += other.read;
+        self.accepted += other.accepted;
+        self.duplicate += other.duplicate;
+        self.dead_lettered += other.dead_lettered;
+        self.expired += other.expired;
+    }
 }
 
 /// One page of ingest's ledger: what one instance counted in one minute. It travels through the
@@ -129,6 +149,8 @@ pub const REPROCESS: &str = "reprocess";
 #[derive(Debug, Default)]
 pub struct Tallies {
     counts: HashMap<Key, Counts>,
+    /// The key counted last: records of a request follow each other, and share it.
+    recent: Option<(Key, Counts)>,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -138,36 +160,35 @@ struct Key {
     minute: i64,
 }
 
-#[derive(Hash)]
-struct KeyRef<'a> {
-    source: Option<&'a str>,
-    app_id: Option<&'a str>,
-    minute: i64,
-}
-
-impl Equivalent<Key> for KeyRef<'_> {
-    fn equivalent(&self, key: &Key) -> bool {
-        self.minute == key.minute
-            && self.source == key.source.as_deref()
-            && self.app_id == key.app_id.as_deref()
-    }
-}
-
 impl Tallies {
     /// Counts a record where it belongs.
     pub fn count(&mut self, envelope: &Envelope<'_>, count: impl FnOnce(&mut Counts)) {
         let source = if envelope.reprocessed { Some(REPROCESS) } else { envelope.boot };
         let (app_id, minute) = (envelope.app_id, time::minute(envelope.received_at));
-        if let Some(counts) = self.counts.get_mut(&KeyRef { source, app_id, minute }) {
-            count(counts);
-            return;
+        let is = |key: &Key| {
+            key.minute == minute
+                && key.source.as_deref() == source
+                && key.app_id.as_deref() == app_id
+        };
+        if self.recent.as_ref().is_none_or(|(key, _)| !is(key)) {
+            self.settle();
+            let (source, app_id) = (source.map(Into::into), app_id.map(Into::into));
+            self.recent = Some((Key { source, app_id, minute }, Counts::default()));
         }
-        let (source, app_id) = (source.map(Into::into), app_id.map(Into::into));
-        count(self.counts.entry(Key { source, app_id, minute }).or_default());
+        if let Some((_, counts)) = &mut self.recent {
+            count(counts);
+        }
+    }
+
+    fn settle(&mut self) {
+        if let Some((key, counts)) = self.recent.take() {
+            *self.counts.entry(key).or_default() += counts;
+        }
     }
 
     /// The rows, one for each key.
-    pub fn into_rows(self) -> impl Iterator<Item = Row> {
+    pub fn into_rows(mut self) -> impl Iterator<Item = Row> {
+        self.settle();
         self.counts.into_iter().map(|(key, counts)| Row {
             hop: Hop::Process,
             source: key.source.map(Into::into),

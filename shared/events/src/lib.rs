@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod brake;
+mod column;
 pub mod device;
 pub mod enriched;
 pub mod event;
@@ -15,6 +16,7 @@ pub mod metrics;
 pub mod minutes;
 pub mod parse;
 mod reason;
+pub mod record;
 pub mod registry;
 pub mod row;
 pub mod schema;

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use jiter::{Jiter, JiterError, Peek};
-use smallvec::SmallVec;
 
 use crate::{
     Reason,
@@ -24,11 +23,16 @@ impl<'a> Member<'a> {
     /// The text of a JSON string; `None` for every other type.
     #[must_use]
     pub fn text(self) -> Option<Cow<'a, str>> {
-        let inner = self.0.strip_prefix('"')?.strip_suffix('"')?;
+        let inner = self.inner()?;
         if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
             return Some(Cow::Borrowed(inner));
         }
         unescape(inner).map(Cow::Owned)
+    }
+
+    /// What stands between the quotes of a JSON string.
+    fn inner(self) -> Option<&'a str> {
+        self.0.strip_prefix('"')?.strip_suffix('"')
     }
 
     /// A number, cut to what a double can hold; `None` for every other type.
@@ -79,7 +83,7 @@ impl<'a> Member<'a> {
 }
 
 /// The items of an array of text.
-pub type Texts<'a> = SmallVec<[Cow<'a, str>; 4]>;
+pub type Texts<'a> = Vec<Cow<'a, str>>;
 
 /// The members that become typed columns, in column order.
 pub const METRIC_NAMES: [&str; 7] = [
@@ -124,29 +128,65 @@ pub struct Parsed<'a> {
     /// Members of `parameters` named in [`METRIC_NAMES`]; given twice, the last one counts.
     pub metrics: [Member<'a>; METRIC_NAMES.len()],
     /// Names (escaped, as sent) and values of the other top-level members.
-    pub unknown: SmallVec<[(&'a str, Member<'a>); 2]>,
+    pub unknown: Vec<(&'a str, Member<'a>)>,
+    /// There is a backslash somewhere.
+    pub escapes: bool,
 }
 
 impl<'a> Parsed<'a> {
-    /// The slot of a known top-level member, and its number.
-    fn slot(&mut self, name: &[u8]) -> Option<(u32, &mut Member<'a>)> {
-        Some(match name {
-            b"id" => (0, &mut self.id),
-            b"user_id" => (1, &mut self.user_id),
-            b"session_id" => (2, &mut self.session_id),
-            b"timestamp" => (3, &mut self.timestamp),
-            b"type" => (4, &mut self.event_type),
-            b"parameters" => (5, &mut self.parameters),
-            b"app_version" => (6, &mut self.app_version),
-            b"platform" => (7, &mut self.platform),
-            b"device_model" => (8, &mut self.device_model),
-            b"is_paying_user" => (9, &mut self.is_paying_user),
-            b"days_since_install" => (10, &mut self.days_since_install),
-            b"installed_at" => (11, &mut self.installed_at),
-            b"ip_address" => (12, &mut self.ip_address),
-            _ => return None,
-        })
+    /// [`Member::text`] of one of these members: most events have no escapes to look for.
+    #[must_use]
+    pub fn text(&self, member: Member<'a>) -> Option<Cow<'a, str>> {
+        if self.escapes { member.text() } else { member.inner().map(Cow::Borrowed) }
     }
+
+    /// A known top-level member, by the number that [`known`] gives it.
+    const fn slot(&mut self, number: usize) -> &mut Member<'a> {
+        match number {
+            0 => &mut self.id,
+            1 => &mut self.user_id,
+            2 => &mut self.session_id,
+            3 => &mut self.timestamp,
+            4 => &mut self.event_type,
+            5 => &mut self.parameters,
+            6 => &mut self.app_version,
+            7 => &mut self.platform,
+            8 => &mut self.device_model,
+            9 => &mut self.is_paying_user,
+            10 => &mut self.days_since_install,
+            11 => &mut self.installed_at,
+            _ => &mut self.ip_address,
+        }
+    }
+}
+
+/// `parameters` among the known members.
+const PARAMETERS: usize = 5;
+
+/// Which known top-level member a name means.
+#[inline]
+fn known(name: &[u8]) -> Option<usize> {
+    Some(match name {
+        b"id" => 0,
+        b"user_id" => 1,
+        b"session_id" => 2,
+        b"timestamp" => 3,
+        b"type" => 4,
+        b"parameters" => PARAMETERS,
+        b"app_version" => 6,
+        b"platform" => 7,
+        b"device_model" => 8,
+        b"is_paying_user" => 9,
+        b"days_since_install" => 10,
+        b"installed_at" => 11,
+        b"ip_address" => 12,
+        _ => return None,
+    })
+}
+
+#[inline]
+fn metric(name: &[u8]) -> Option<usize> {
+    METRIC_NAMES.iter().position(|metric| metric.as_bytes() == name)
 }
 
 /// Takes an event apart.
@@ -157,18 +197,21 @@ pub fn parse(bytes: &[u8], depth_limit: usize) -> Result<Parsed<'_>, Reason> {
     let Ok(text) = simdutf8::basic::from_utf8(bytes) else {
         return Err(Reason::MalformedJson);
     };
-    let mut json = Jiter::new(bytes);
-    match json.peek() {
+    match Jiter::new(bytes).peek() {
         Ok(Peek::Object) => {}
         Ok(_) if is_document(bytes) => return Err(Reason::NotAnObject),
         _ => return Err(Reason::MalformedJson),
     }
-    match event(&mut json, text, depth_limit) {
+    let escapes = memchr::memchr(b'\\', bytes).is_some();
+    let mut pass = Pass { json: Jiter::new(bytes), text, escapes, nests: depth_limit < 2 };
+    let parsed = pass.event();
+    // The parser stops early, so the rest of the text may be no JSON. If it is, only nesting
+    // stopped it: members given twice and unpaired surrogates are malformed here.
+    match parsed {
+        Ok(_) if pass.nests && deeper_than(bytes, depth_limit) => Err(Reason::TooDeep),
         Ok(parsed) => Ok(parsed),
-        // The parser stops early, so the rest of the text may be no JSON. If it is, only nesting
-        // stopped it: members given twice and unpaired surrogates are malformed here.
-        Err(_) if is_document(bytes) && deeper_than(bytes, depth_limit) => Err(Reason::TooDeep),
-        Err(_) => Err(Reason::MalformedJson),
+        Err(Stop) if is_document(bytes) && deeper_than(bytes, depth_limit) => Err(Reason::TooDeep),
+        Err(Stop) => Err(Reason::MalformedJson),
     }
 }
 
@@ -181,64 +224,83 @@ impl From<JiterError> for Stop {
     }
 }
 
-fn event<'a>(json: &mut Jiter<'a>, text: &'a str, depth_limit: usize) -> Result<Parsed<'a>, Stop> {
-    let mut parsed = Parsed::default();
-    let mut seen = 0_u32;
-    let mut next = json.next_object_bytes()?.map(|name| within(text, name));
-    while let Some(name) = next {
-        let peek = json.peek()?;
-        let value = if peek == Peek::Object && named(name, "parameters") {
-            object(json, text, &mut parsed.metrics, depth_limit)?
-        } else {
-            value(json, text, peek, depth_limit - 1)?
-        };
-        match slot(&mut parsed, name) {
-            Some((number, _)) if seen & (1 << number) != 0 => return Err(Stop),
-            Some((number, member)) => {
-                seen |= 1 << number;
-                *member = Member(value);
+/// The one pass over an event's text.
+struct Pass<'a> {
+    json: Jiter<'a>,
+    text: &'a str,
+    /// Names may be written with escapes; without a backslash anywhere they are what they seem.
+    escapes: bool,
+    /// There is more than the event and its `parameters`: it may be too deep.
+    nests: bool,
+}
+
+impl<'a> Pass<'a> {
+    fn event(&mut self) -> Result<Parsed<'a>, Stop> {
+        let mut parsed = Parsed { escapes: self.escapes, ..Parsed::default() };
+        let mut seen = 0_u32;
+        let (text, escapes) = (self.text, self.escapes);
+        let mut name =
+            self.json.next_object_bytes()?.map(|name| meaning(text, escapes, name, known));
+        while let Some(meant) = name {
+            let peek = self.json.peek()?;
+            let value = match meant {
+                Ok(PARAMETERS) if peek == Peek::Object => self.parameters(&mut parsed.metrics)?,
+                _ => self.skip(peek)?,
+            };
+            match meant {
+                Ok(number) if seen & (1 << number) != 0 => return Err(Stop),
+                Ok(number) => {
+                    seen |= 1 << number;
+                    *parsed.slot(number) = Member(value);
+                }
+                Err(unknown) => parsed.unknown.push((unknown, Member(value))),
             }
-            None => parsed.unknown.push((name, Member(value))),
+            name = self.json.next_key_bytes()?.map(|name| meaning(text, escapes, name, known));
         }
-        next = json.next_key_bytes()?.map(|name| within(text, name));
+        self.json.finish()?;
+        Ok(parsed)
     }
-    json.finish()?;
-    Ok(parsed)
+
+    /// `parameters`: its raw text, and the members that become columns.
+    fn parameters(
+        &mut self,
+        metrics: &mut [Member<'a>; METRIC_NAMES.len()],
+    ) -> Result<&'a str, Stop> {
+        let start = self.json.current_index();
+        let (text, escapes) = (self.text, self.escapes);
+        let mut name =
+            self.json.next_object_bytes()?.map(|name| meaning(text, escapes, name, metric));
+        while let Some(meant) = name {
+            let peek = self.json.peek()?;
+            let value = self.skip(peek)?;
+            if let Ok(at) = meant {
+                metrics[at] = Member(value);
+            }
+            name = self.json.next_key_bytes()?.map(|name| meaning(text, escapes, name, metric));
+        }
+        Ok(&self.text[start..self.json.current_index()])
+    }
+
+    /// The raw text of one value.
+    fn skip(&mut self, peek: Peek) -> Result<&'a str, JiterError> {
+        self.nests |= matches!(peek, Peek::Object | Peek::Array);
+        skip(&mut self.json, self.text, peek)
+    }
 }
 
-/// `parameters`: its raw text, and the members that become columns.
-fn object<'a>(
-    json: &mut Jiter<'a>,
+/// Which member a name means, or the name as sent where it means none of them.
+#[inline]
+fn meaning<'a>(
     text: &'a str,
-    metrics: &mut [Member<'a>; METRIC_NAMES.len()],
-    depth_limit: usize,
-) -> Result<&'a str, Stop> {
-    let start = json.current_index();
-    let mut next = json.next_object_bytes()?.map(|name| within(text, name));
-    while let Some(name) = next {
-        let peek = json.peek()?;
-        let value = value(json, text, peek, depth_limit.saturating_sub(2))?;
-        if let Some(at) = METRIC_NAMES.iter().position(|metric| named(name, metric)) {
-            metrics[at] = Member(value);
-        }
-        next = json.next_key_bytes()?.map(|name| within(text, name));
-    }
-    Ok(&text[start..json.current_index()])
-}
-
-/// The raw text of one value, which may nest `depth` levels more.
-fn value<'a>(
-    json: &mut Jiter<'a>,
-    text: &'a str,
-    peek: Peek,
-    depth: usize,
-) -> Result<&'a str, Stop> {
-    let raw = skip(json, text, peek)?;
-    let nests = matches!(peek, Peek::Object | Peek::Array);
-    if nests && deeper_than(raw.as_bytes(), depth) {
-        return Err(Stop);
-    }
-    Ok(raw)
+    escapes: bool,
+    name: &[u8],
+    known: impl Fn(&[u8]) -> Option<usize>,
+) -> Result<usize, &'a str> {
+    let found = match escapes && name.contains(&b'\\') {
+        false => known(name),
+        true => unescape(within(text, name)).and_then(|name| known(name.as_bytes())),
+    };
+    found.ok_or_else(|| within(text, name))
 }
 
 fn skip<'a>(json: &mut Jiter<'a>, text: &'a str, peek: Peek) -> Result<&'a str, JiterError> {
@@ -251,16 +313,4 @@ fn skip<'a>(json: &mut Jiter<'a>, text: &'a str, peek: Peek) -> Result<&'a str, 
 fn within<'a>(text: &'a str, part: &[u8]) -> &'a str {
     let start = part.as_ptr().addr() - text.as_ptr().addr();
     &text[start..start + part.len()]
-}
-
-/// `true` if the member's name, escaped as sent, means `name`.
-fn named(raw: &str, name: &str) -> bool {
-    raw == name || (raw.contains('\\') && unescape(raw).as_deref() == Some(name))
-}
-
-fn slot<'a, 'p>(parsed: &'p mut Parsed<'a>, raw: &str) -> Option<(u32, &'p mut Member<'a>)> {
-    if raw.contains('\\') {
-        return parsed.slot(unescape(raw)?.as_bytes());
-    }
-    parsed.slot(raw.as_bytes())
 }

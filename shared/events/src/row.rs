@@ -6,15 +6,22 @@ use std::sync::Arc;
 use arrow_array::{
     ArrayRef, RecordBatch,
     builder::{
-        ArrayBuilder, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder,
-        Float64Builder, Int64Builder, ListBuilder, StringBuilder, TimestampMicrosecondBuilder,
+        BinaryBuilder, BooleanBuilder, Decimal128Builder, Float64Builder, Int64Builder,
+        ListBuilder, StringBuilder, TimestampMicrosecondBuilder,
     },
 };
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 
 use crate::{
-    Event, Fault, batch::Record, headers::Block, ledger, letter::headers_json,
-    metrics::PRICE_SCALE, minutes, time,
+    Event, Fault,
+    column::{Column, Dates, Ints, Moments, Runs, column_type, data_type},
+    headers::Block,
+    ledger,
+    letter::headers_json,
+    metrics::PRICE_SCALE,
+    minutes,
+    record::Record,
+    time,
 };
 
 /// Where a row comes from.
@@ -28,98 +35,25 @@ pub struct Source<'a> {
     pub offset: i64,
 }
 
-macro_rules! builder {
-    (Text) => {
-        StringBuilder::new()
-    };
-    (Json) => {
-        StringBuilder::new()
-    };
-    (Bytes) => {
-        BinaryBuilder::new()
-    };
-    (Int) => {
-        Int64Builder::new()
-    };
-    (Real) => {
-        Float64Builder::new()
-    };
-    (Bool) => {
-        BooleanBuilder::new()
-    };
-    (Date) => {
-        Date32Builder::new()
-    };
-    (Moment) => {
-        TimestampMicrosecondBuilder::new().with_data_type(data_type!(Moment))
-    };
-    (Money) => {
-        Decimal128Builder::new().with_data_type(data_type!(Money))
-    };
-    (Texts) => {
-        ListBuilder::new(StringBuilder::new())
-    };
-}
-
-macro_rules! builder_type {
-    (Text) => { StringBuilder };
-    (Json) => { StringBuilder };
-    (Bytes) => { BinaryBuilder };
-    (Int) => { Int64Builder };
-    (Real) => { Float64Builder };
-    (Bool) => { BooleanBuilder };
-    (Date) => { Date32Builder };
-    (Moment) => { TimestampMicrosecondBuilder };
-    (Money) => { Decimal128Builder };
-    (Texts) => { ListBuilder<StringBuilder> };
-}
-
-macro_rules! data_type {
-    (Text) => {
-        DataType::Utf8
-    };
-    (Json) => {
-        DataType::Utf8
-    };
-    (Bytes) => {
-        DataType::Binary
-    };
-    (Int) => {
-        DataType::Int64
-    };
-    (Real) => {
-        DataType::Float64
-    };
-    (Bool) => {
-        DataType::Boolean
-    };
-    (Date) => {
-        DataType::Date32
-    };
-    (Moment) => {
-        DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
-    };
-    (Money) => {
-        DataType::Decimal128(38, PRICE_SCALE.cast_signed() as i8)
-    };
-    (Texts) => {
-        DataType::List(Arc::new(Field::new("item", DataType::Utf8, true)))
-    };
-}
-
 macro_rules! table {
-    ($(#[$doc:meta])* $name:ident = $table:literal { $($column:ident: $kind:tt $null:literal,)+ }) => {
+    ($(#[$doc:meta])* $name:ident = $table:literal { $($column:ident: $kind:tt $null:tt,)+ }) => {
         $(#[$doc])*
         #[derive(Debug)]
-        pub struct $name { $($column: builder_type!($kind),)+ }
+        pub struct $name { $($column: column_type!($kind $null),)+ }
 
         impl Default for $name {
-            fn default() -> Self { Self { $($column: builder!($kind),)+ } }
+            fn default() -> Self { Self::with_capacity(0) }
         }
 
         impl $name {
             /// The table's name.
             pub const TABLE: &'static str = $table;
+
+            /// No rows yet, and room for some.
+            #[must_use]
+            pub fn with_capacity(rows: usize) -> Self {
+                Self { $($column: Column::with_capacity(rows),)+ }
+            }
 
             /// The table's columns in order.
             #[must_use]
@@ -134,7 +68,7 @@ macro_rules! table {
             /// # Errors
             /// Never: every column was pushed once a row.
             pub fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
-                let columns: Vec<ArrayRef> = vec![$(ArrayBuilder::finish(&mut self.$column),)+];
+                let columns: Vec<ArrayRef> = vec![$(Column::finish(&mut self.$column),)+];
                 RecordBatch::try_new(Self::schema(), columns)
             }
         }
@@ -145,9 +79,9 @@ table! {
     /// Rows of `events`: one per accepted record.
     EventRows = "events" {
         event_id: Text "required",
-        app_id: Text "required",
-        user_id: Text "required",
-        session_id: Text "null",
+        app_id: Runs "required",
+        user_id: Runs "required",
+        session_id: Runs "null",
         event_type: Int "required",
         event_name: Text "null",
         timestamp: Moment "required",
@@ -157,14 +91,14 @@ table! {
         received_at: Moment "required",
         client_timestamp: Moment "null",
         parameters: Json "null",
-        extras: Json "null",
-        platform: Text "null",
-        app_version: Text "null",
-        country: Text "null",
-        region: Text "null",
-        city: Text "null",
-        device_category: Text "null",
-        device_tier: Text "null",
+        extras: Runs "null",
+        platform: Runs "null",
+        app_version: Runs "null",
+        country: Runs "null",
+        region: Runs "null",
+        city: Runs "null",
+        device_category: Runs "null",
+        device_tier: Runs "null",
         is_paying_user: Bool "null",
         days_since_install: Int "null",
         level_id: Text "null",
@@ -173,9 +107,9 @@ table! {
         boosters_used: Texts "null",
         duration_sec: Real "null",
         price_usd: Money "null",
-        transaction_id: Text "null",
+        transaction_id: Runs "null",
         counted: Bool "required",
-        source_log: Text "required",
+        source_log: Runs "required",
         source_partition: Int "required",
         source_offset: Int "required",
     }
@@ -185,33 +119,33 @@ impl EventRows {
     /// Adds the row of an accepted event. `counted`: its minute is in the parts.
     pub fn push(&mut self, event: &Event<'_>, source: Source<'_>, counted: bool) {
         self.event_id.append_value(&event.event_id);
-        self.app_id.append_value(event.app_id);
-        self.user_id.append_value(&event.user_id);
-        self.session_id.append_option(event.session_id.as_deref());
-        self.event_type.append_value(event.event_type);
+        self.app_id.push(Some(event.app_id));
+        self.user_id.push(Some(&event.user_id));
+        self.session_id.push(event.session_id.as_deref());
+        self.event_type.0.push(event.event_type);
         self.event_name.append_option(event.event_name);
-        self.timestamp.append_value(event.timestamp);
-        self.event_date.append_value(time::day(event.timestamp));
-        self.event_hour.append_value(time::hour(event.timestamp));
-        self.day_of_week.append_value(time::weekday(event.timestamp));
-        self.received_at.append_value(event.received_at);
+        self.timestamp.0.push(event.timestamp);
+        self.event_date.0.push(time::day(event.timestamp));
+        self.event_hour.0.push(time::hour(event.timestamp));
+        self.day_of_week.0.push(time::weekday(event.timestamp));
+        self.received_at.0.push(event.received_at);
         self.client_timestamp.append_option(event.client_timestamp);
         self.parameters.append_option(event.parameters);
-        self.extras.append_option(event.extras.as_deref());
-        self.platform.append_option(event.platform.as_deref());
-        self.app_version.append_option(event.app_version.as_deref());
-        self.country.append_option(event.place.country);
-        self.region.append_option(event.place.region);
-        self.city.append_option(event.place.city);
-        self.device_category.append_option(event.device_category);
-        self.device_tier.append_option(event.device_tier);
+        self.extras.push(event.extras.as_deref());
+        self.platform.push(event.platform.as_deref());
+        self.app_version.push(event.app_version.as_deref());
+        self.country.push(event.place.country);
+        self.region.push(event.place.region);
+        self.city.push(event.place.city);
+        self.device_category.push(event.device_category);
+        self.device_tier.push(event.device_tier);
         self.is_paying_user.append_option(event.is_paying_user);
         self.days_since_install.append_option(event.days_since_install);
         self.push_metrics(event);
         self.counted.append_value(counted);
-        self.source_log.append_value(source.log_id);
-        self.source_partition.append_value(i64::from(source.partition));
-        self.source_offset.append_value(source.offset);
+        self.source_log.push(Some(source.log_id));
+        self.source_partition.0.push(i64::from(source.partition));
+        self.source_offset.0.push(source.offset);
     }
 
     fn push_metrics(&mut self, event: &Event<'_>) {
@@ -227,13 +161,13 @@ impl EventRows {
         self.boosters_used.append(metrics.boosters_used.is_some());
         self.duration_sec.append_option(metrics.duration_sec);
         self.price_usd.append_option(metrics.price_usd);
-        self.transaction_id.append_option(metrics.transaction_id.as_deref());
+        self.transaction_id.push(metrics.transaction_id.as_deref());
     }
 
     /// Rows pushed so far.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.event_id.len()
+        self.timestamp.0.len()
     }
 
     /// `true` if no row was pushed.
@@ -248,16 +182,16 @@ table! {
     LetterRows = "events_dlq" {
         reason: Text "required",
         detail: Text "null",
-        app_id: Text "null",
+        app_id: Runs "null",
         held: Bool "required",
         attempts: Int "required",
         received_at: Moment "required",
         failed_at: Moment "required",
-        function_version: Text "required",
+        function_version: Runs "required",
         record_key: Bytes "null",
         raw: Bytes "null",
         headers: Json "required",
-        source_log: Text "required",
+        source_log: Runs "required",
         source_partition: Int "required",
         source_offset: Int "required",
     }
@@ -284,18 +218,18 @@ impl LetterRows {
     ) {
         self.reason.append_value(fault.reason.as_str());
         self.detail.append_option(Some(&fault.detail).filter(|detail| !detail.is_empty()));
-        self.app_id.append_option(record.envelope.app_id);
+        self.app_id.push(record.envelope.app_id);
         self.held.append_value(held);
-        self.attempts.append_value(record.envelope.attempts);
-        self.received_at.append_value(record.envelope.received_at);
-        self.failed_at.append_value(postmark.failed_at);
-        self.function_version.append_value(postmark.function_version);
+        self.attempts.0.push(record.envelope.attempts);
+        self.received_at.0.push(record.envelope.received_at);
+        self.failed_at.0.push(postmark.failed_at);
+        self.function_version.push(Some(postmark.function_version));
         self.record_key.append_option(record.key);
         self.raw.append_option(record.value);
         self.headers.append_value(headers_json(Block(record.headers.0)));
-        self.source_log.append_value(source.log_id);
-        self.source_partition.append_value(i64::from(source.partition));
-        self.source_offset.append_value(source.offset);
+        self.source_log.push(Some(source.log_id));
+        self.source_partition.0.push(i64::from(source.partition));
+        self.source_offset.0.push(source.offset);
     }
 }
 
@@ -313,11 +247,11 @@ table! {
 impl MinuteRows {
     /// Adds one part.
     pub fn push(&mut self, key: &minutes::Key, events: i64) {
-        self.window_start.append_value(key.window_start);
+        self.window_start.0.push(key.window_start);
         self.app_id.append_value(&key.app_id);
-        self.event_type.append_value(key.event_type);
+        self.event_type.0.push(key.event_type);
         self.level_id.append_option(key.level_id.as_deref());
-        self.events.append_value(events);
+        self.events.0.push(events);
     }
 }
 
@@ -356,25 +290,25 @@ impl LedgerRows {
         self.hop.append_value(row.hop.as_str());
         self.source.append_option(row.source.as_deref());
         self.app_id.append_option(row.app_id.as_deref());
-        self.minute.append_value(row.minute);
+        self.minute.0.push(row.minute);
         self.seq.append_option(row.seq);
         self.complete.append_value(row.complete);
         self.closing.append_value(row.closing);
         let counts = &row.counts;
-        self.received.append_value(counts.received);
-        self.stored.append_value(counts.stored);
-        self.rejected.append_value(counts.rejected);
-        self.deferred.append_value(counts.deferred);
-        self.late.append_value(counts.late);
-        self.failed.append_value(counts.failed);
-        self.unknown.append_value(counts.unknown);
-        self.refused_bodies.append_value(counts.refused_bodies);
-        self.read.append_value(counts.read);
-        self.accepted.append_value(counts.accepted);
-        self.duplicate.append_value(counts.duplicate);
-        self.dead_lettered.append_value(counts.dead_lettered);
-        self.expired.append_value(counts.expired);
-        self.written_at.append_value(written_at);
+        self.received.0.push(counts.received);
+        self.stored.0.push(counts.stored);
+        self.rejected.0.push(counts.rejected);
+        self.deferred.0.push(counts.deferred);
+        self.late.0.push(counts.late);
+        self.failed.0.push(counts.failed);
+        self.unknown.0.push(counts.unknown);
+        self.refused_bodies.0.push(counts.refused_bodies);
+        self.read.0.push(counts.read);
+        self.accepted.0.push(counts.accepted);
+        self.duplicate.0.push(counts.duplicate);
+        self.dead_lettered.0.push(counts.dead_lettered);
+        self.expired.0.push(counts.expired);
+        self.written_at.0.push(written_at);
     }
 }
 
@@ -391,7 +325,7 @@ table! {
 impl LookupRows {
     /// Adds one lookup, loaded at `loaded_at` (microseconds since 1970).
     pub fn push(&mut self, loaded_at: i64, function_version: &str, lookup: &str, version: &str) {
-        self.loaded_at.append_value(loaded_at);
+        self.loaded_at.0.push(loaded_at);
         self.function_version.append_value(function_version);
         self.lookup.append_value(lookup);
         self.version.append_value(version);

@@ -89,14 +89,15 @@ impl Rule {
         if member.is_absent() {
             return !self.required;
         }
+        let number = member.number();
         let typed = self.types.iter().any(|kind| match kind {
             Type::Text => member.0.starts_with('"'),
-            Type::Number => member.number().is_some(),
-            Type::Integer => member.number().is_some_and(|number| number.fract() == 0.0),
+            Type::Number => number.is_some(),
+            Type::Integer => number.is_some_and(|number| number.fract() == 0.0),
             Type::Boolean => member.boolean().is_some(),
             Type::Texts => member.texts().is_some(),
         });
-        typed && member.number().is_none_or(|n| (self.minimum..=self.maximum).contains(&n))
+        typed && number.is_none_or(|n| (self.minimum..=self.maximum).contains(&n))
     }
 }
 

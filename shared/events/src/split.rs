@@ -73,7 +73,9 @@ fn raw<'a>(list: &[&'a RawValue]) -> Vec<&'a [u8]> {
 }
 
 fn lines(body: &[u8]) -> Body<'_> {
-    let lines = body.split(|byte| *byte == b'\n').map(trim);
+    let ends = memchr::memchr_iter(b'\n', body).chain(std::iter::once(body.len()));
+    let mut start = 0;
+    let lines = ends.map(|end| trim(&body[std::mem::replace(&mut start, end + 1)..end]));
     Body { sent_at: None, events: lines.filter(|line| !line.is_empty()).collect() }
 }
 

@@ -3,12 +3,9 @@
 //! The window is exact within its span; over longer times the warehouse is
 //! (`events_unique`). It moves only when the log's transaction commits.
 
-use std::{
-    collections::VecDeque,
-    hash::{BuildHasherDefault, Hasher},
-};
+use std::{collections::VecDeque, hash::Hasher};
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::{HashMap, HashTable, hash_table::Entry};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::limits::{DEDUP_ENTRIES, DEDUP_WINDOW};
@@ -48,53 +45,54 @@ impl Identities {
 #[derive(Debug, Default)]
 pub struct Window {
     partitions: HashMap<u32, Partition>,
-    journal: Vec<(u32, i64, Identity)>,
     evicted_early: u64,
 }
 
 #[derive(Debug, Default)]
 struct Partition {
-    known: HashSet<u128, BuildHasherDefault<Uniform>>,
+    /// Identities in order of arrival, and the second of the log's time of each.
     order: VecDeque<u128>,
     seconds: VecDeque<u32>,
+    /// Where each identity is in that order: its number, which counts on from `first`.
+    known: HashTable<u32>,
+    first: u32,
+    /// The newest second that is committed.
     newest: u32,
+    /// How many of the last ones are not committed yet.
+    uncommitted: usize,
 }
 
 impl Window {
     /// Takes note of an identity; `true` if it was not known.
     pub fn insert(&mut self, partition: u32, log_time_ms: i64, identity: Identity) -> bool {
-        let fresh = self.partitions.entry(partition).or_default().known.insert(identity.0);
-        if fresh {
-            self.journal.push((partition, log_time_ms, identity));
-        }
-        fresh
+        let partition = self.partitions.entry(partition).or_default();
+        partition.insert(identity.0, u32::try_from(log_time_ms / 1_000).unwrap_or(0))
     }
 
     /// What was inserted since the last commit stays, and the oldest make room.
     pub fn commit(&mut self) {
         let room = DEDUP_ENTRIES / self.partitions.len().max(1);
-        for (partition, log_time_ms, identity) in self.journal.drain(..) {
-            let partition = self.partitions.entry(partition).or_default();
-            let second = u32::try_from(log_time_ms.div_euclid(1_000)).unwrap_or(0);
-            partition.newest = partition.newest.max(second);
-            partition.order.push_back(identity.0);
-            partition.seconds.push_back(second);
+        for partition in self.partitions.values_mut().filter(|known| known.uncommitted > 0) {
+            let fresh = partition.seconds.iter().rev().take(partition.uncommitted);
+            partition.newest = fresh.copied().fold(partition.newest, u32::max);
+            partition.uncommitted = 0;
             self.evicted_early += partition.shrink(room);
         }
     }
 
     /// What was inserted since the last commit is forgotten.
     pub fn rollback(&mut self) {
-        for (partition, _, identity) in self.journal.drain(..) {
-            if let Some(partition) = self.partitions.get_mut(&partition) {
-                partition.known.remove(&identity.0);
+        for partition in self.partitions.values_mut() {
+            for _ in 0..std::mem::take(&mut partition.uncommitted) {
+                partition.forget(partition.order.len() - 1);
+                partition.order.pop_back();
+                partition.seconds.pop_back();
             }
         }
     }
 
     /// A partition goes to another owner.
     pub fn forget(&mut self, partition: u32) {
-        self.journal.retain(|(owner, ..)| *owner != partition);
         self.partitions.remove(&partition);
     }
 
@@ -117,7 +115,40 @@ impl Window {
     }
 }
 
+/// Identities are uniform already: their low half is their hash.
+#[expect(clippy::cast_possible_truncation, reason = "the low half")]
+const fn hash(identity: u128) -> u64 {
+    identity as u64
+}
+
 impl Partition {
+    fn insert(&mut self, identity: u128, second: u32) -> bool {
+        let (order, first) = (&self.order, self.first);
+        let at = |number: &u32| order[number.wrapping_sub(first) as usize];
+        let next = u32::try_from(order.len()).unwrap_or(u32::MAX);
+        let found = self.known.entry(
+            hash(identity),
+            |number| at(number) == identity,
+            |number| hash(at(number)),
+        );
+        let Entry::Vacant(vacant) = found else { return false };
+        vacant.insert(first.wrapping_add(next));
+        self.order.push_back(identity);
+        self.seconds.push_back(second);
+        self.uncommitted += 1;
+        true
+    }
+
+    /// Takes the identity at a place in the order out of those known.
+    fn forget(&mut self, place: usize) {
+        let Some(identity) = self.order.get(place) else { return };
+        let place = u32::try_from(place).unwrap_or(u32::MAX);
+        let number = self.first.wrapping_add(place);
+        if let Ok(entry) = self.known.find_entry(hash(*identity), |known| *known == number) {
+            entry.remove();
+        }
+    }
+
     /// Drops what is too old, and what is too much; counts the latter.
     fn shrink(&mut self, room: usize) -> u64 {
         let span = u32::try_from(DEDUP_WINDOW.as_secs()).unwrap_or(u32::MAX);
@@ -128,36 +159,12 @@ impl Partition {
                 break;
             }
             early += u64::from(!old);
+            self.forget(0);
+            self.order.pop_front();
             self.seconds.pop_front();
-            if let Some(identity) = self.order.pop_front() {
-                self.known.remove(&identity);
-            }
+            self.first = self.first.wrapping_add(1);
         }
         early
-    }
-}
-
-/// Identities are uniform already: their low half is their hash.
-#[derive(Debug, Default)]
-struct Uniform(u64);
-
-impl Hasher for Uniform {
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.0 ^= u64::from_le_bytes(word);
-        }
-    }
-
-    fn write_u128(&mut self, identity: u128) {
-        #[expect(clippy::cast_possible_truncation, reason = "the low half is the hash")]
-        let low = identity as u64;
-        self.0 = low;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
 
@@ -207,12 +214,11 @@ mod tests {
     fn what_goes_for_want_of_room_is_counted() {
         let mut partition = Partition::default();
         for identity in 0..5 {
-            partition.known.insert(identity);
-            partition.order.push_back(identity);
-            partition.seconds.push_back(1);
+            assert!(partition.insert(identity, 1));
         }
         assert_eq!(partition.shrink(3), 2);
         assert_eq!(partition.known.len(), 3);
-        assert!(!partition.known.contains(&1) && partition.known.contains(&2));
+        assert!(!partition.insert(2, 1), "kept");
+        assert!(partition.insert(1, 1), "gone");
     }
 }

@@ -6,11 +6,12 @@ mod support;
 use proptest::{collection::vec, prelude::*, sample::select};
 use questline_events::{
     Reason,
-    batch::{Batch, Context, Judgement, Outcome, Record},
+    batch::{Batch, Context, Judgement, Outcome},
     brake::Brake,
     enriched,
     headers::{Block, Envelope},
     parse::parse,
+    record::Record,
     registry::SHIPPED,
     row::Postmark,
     schema::Schema,
@@ -128,7 +129,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: if questline_testing::long() { 200_000 } else { 4_000 }, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// read = accepted + duplicate + dead-lettered, each record exactly one outcome.
     #[test]
@@ -137,7 +138,7 @@ proptest! {
         let postmark = Postmark { failed_at: 0, function_version: "test" };
         let context = Context { rules: &rules, identities: &identities, log_id: "log", postmark, counted: true };
         let (mut window, mut brake) = (Window::default(), Brake::default());
-        let mut batch = Batch::new(context);
+        let mut batch = Batch::new(context, values.len());
         let mut outcomes = Vec::new();
         for (index, value) in values.iter().enumerate() {
             let mut envelope = envelope(RECEIVED_AT, None);

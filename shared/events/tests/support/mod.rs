@@ -1,8 +1,14 @@
 //! Judging one event as the pipeline does: first at the door, then in processing.
 
 use questline_events::{
-    Event, Reason, Rules, device::Devices, event::Unregistered, headers::Envelope, limits::Limits,
-    registry::Registry, split::inspect, time,
+    Event, Reason, Rules,
+    device::Devices,
+    event::{Recent, Unregistered},
+    headers::Envelope,
+    limits::Limits,
+    registry::Registry,
+    split::inspect,
+    time,
 };
 
 /// The moment at which all fixtures are received.
@@ -46,7 +52,7 @@ pub(crate) fn verdict<'a>(
     if let Err(reason) = inspect(bytes, &rules.limits) {
         return Verdict::Rejected(reason);
     }
-    match rules.judge(bytes, envelope) {
+    match rules.judge(bytes, envelope, &mut Recent::default()) {
         Ok(event) => Verdict::Accepted(Box::new(event)),
         Err(fault) => Verdict::DeadLettered(fault.reason, fault.detail),
     }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use questline_events::{
     Rules,
-    batch::{Batch, Context, Judgement, Record},
+    batch::{Batch, Context, Judgement},
     brake::Brake,
     device::Devices,
     event::Unregistered,
     headers::{Block, Envelope},
     ledger::{Counts, Hop, Page, Row},
     limits::Limits,
+    record::Record,
     registry::Registry,
     row::{EventRows, LedgerRows, LetterRows, MinuteRows, Postmark},
     time,
@@ -49,7 +50,7 @@ fn rows(texts: &[&str], offset: i64) -> Rows {
     let context =
         Context { rules: &rules, identities: &identities, log_id: "log", postmark, counted: true };
     let (mut window, mut brake) = (Window::default(), Brake::default());
-    let mut batch = Batch::new(context);
+    let mut batch = Batch::new(context, texts.len());
     for (index, text) in texts.iter().enumerate() {
         let envelope = Envelope {
             app_id: Some("local"),

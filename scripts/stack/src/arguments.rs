@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
+/// The write key of the app of the same name, which exist nowhere else.
+pub(crate) const LOCAL: &str = "local";
+
 /// Starts the whole stack on 127.0.0.1: ingest, processing, the warehouse, and simulated players.
 #[derive(Debug, Parser)]
 #[command(name = "run-local")]

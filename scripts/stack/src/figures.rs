@@ -1,11 +1,13 @@
 //! The live figures.
 
-use std::{io::IsTerminal as _, sync::Arc, time::Duration};
+use std::{
+    io::{IsTerminal as _, Write as _},
+    sync::Arc,
+    time::Duration,
+};
 
 use questline_runtime::{CancellationToken, metrics::Metrics};
 use serde::Serialize;
-
-use crate::stack::say;
 
 /// What a person wants to know at a glance. Sums are since the start.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
@@ -54,4 +56,10 @@ pub(crate) async fn show(metrics: Arc<Metrics>, stop: CancellationToken) {
         }
         before = now;
     }
+}
+
+/// Tells a person something. Nobody may listen.
+pub(crate) fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

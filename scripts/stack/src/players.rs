@@ -7,7 +7,7 @@ use questline_players::{Config, Players, Request};
 use questline_runtime::{CancellationToken, TaskTracker, clock::now_micros};
 use tokio::sync::Semaphore;
 
-use crate::stack::LOCAL;
+use crate::arguments::LOCAL;
 
 /// Events of the whole past: enough for every plot, sent within seconds.
 const HISTORY_EVENTS: f64 = 250_000.0;

@@ -1,7 +1,6 @@
 //! Starting and ending the stack.
 
 use std::{
-    io::Write as _,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Duration,
@@ -27,15 +26,15 @@ use questline_runtime::{
 use tokio::net::TcpListener;
 
 use crate::{
-    arguments::Arguments,
-    figures, operator,
+    arguments::{Arguments, LOCAL},
+    figures,
+    figures::say,
+    operator,
     operator::Operator,
     page, players,
     processing::{Processing, Warehouse},
 };
 
-/// The write key of the app of the same name, which exist nowhere else.
-pub(crate) const LOCAL: &str = "local";
 /// Whoever is on this machine may send as fast as it can take.
 const LOCAL_RATE: u32 = 10_000_000;
 
@@ -140,10 +139,4 @@ async fn expire(log: SqliteLog, stop: CancellationToken) {
             tracing::warn!(error = &error as &dyn std::error::Error, "log.expire");
         }
     }
-}
-
-/// Tells a person something. Nobody may listen.
-pub(crate) fn say(text: &str) {
-    let mut out = std::io::stdout().lock();
-    _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

@@ -193,7 +193,7 @@ impl Rules {
             }
         }
         let model = parsed.device_model;
-        let look = || model.text().and_then(|model| self.devices.get(&model));
+        let look = || parsed.text(model).and_then(|model| self.devices.get(&model));
         let device = *recent.device.get(model.0, || model.0.to_owned(), look);
         event.device_category = device.map(|device| &*device.category);
         event.device_tier = device.and_then(|device| device.tier.as_deref());

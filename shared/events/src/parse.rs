@@ -140,53 +140,25 @@ impl<'a> Parsed<'a> {
         if self.escapes { member.text() } else { member.inner().map(Cow::Borrowed) }
     }
 
-    /// A known top-level member, by the number that [`known`] gives it.
-    const fn slot(&mut self, number: usize) -> &mut Member<'a> {
-        match number {
-            0 => &mut self.id,
-            1 => &mut self.user_id,
-            2 => &mut self.session_id,
-            3 => &mut self.timestamp,
-            4 => &mut self.event_type,
-            5 => &mut self.parameters,
-            6 => &mut self.app_version,
-            7 => &mut self.platform,
-            8 => &mut self.device_model,
-            9 => &mut self.is_paying_user,
-            10 => &mut self.days_since_install,
-            11 => &mut self.installed_at,
-            _ => &mut self.ip_address,
-        }
+    /// The slot of a known top-level member, and its number.
+    fn slot(&mut self, name: &str) -> Option<(u32, &mut Member<'a>)> {
+        Some(match name {
+            "id" => (0, &mut self.id),
+            "user_id" => (1, &mut self.user_id),
+            "session_id" => (2, &mut self.session_id),
+            "timestamp" => (3, &mut self.timestamp),
+            "type" => (4, &mut self.event_type),
+            "parameters" => (5, &mut self.parameters),
+            "app_version" => (6, &mut self.app_version),
+            "platform" => (7, &mut self.platform),
+            "device_model" => (8, &mut self.device_model),
+            "is_paying_user" => (9, &mut self.is_paying_user),
+            "days_since_install" => (10, &mut self.days_since_install),
+            "installed_at" => (11, &mut self.installed_at),
+            "ip_address" => (12, &mut self.ip_address),
+            _ => return None,
+        })
     }
-}
-
-/// `parameters` among the known members.
-const PARAMETERS: usize = 5;
-
-/// Which known top-level member a name means.
-#[inline]
-fn known(name: &[u8]) -> Option<usize> {
-    Some(match name {
-        b"id" => 0,
-        b"user_id" => 1,
-        b"session_id" => 2,
-        b"timestamp" => 3,
-        b"type" => 4,
-        b"parameters" => PARAMETERS,
-        b"app_version" => 6,
-        b"platform" => 7,
-        b"device_model" => 8,
-        b"is_paying_user" => 9,
-        b"days_since_install" => 10,
-        b"installed_at" => 11,
-        b"ip_address" => 12,
-        _ => return None,
-    })
-}
-
-#[inline]
-fn metric(name: &[u8]) -> Option<usize> {
-    METRIC_NAMES.iter().position(|metric| metric.as_bytes() == name)
 }
 
 /// Takes an event apart.
@@ -238,24 +210,24 @@ impl<'a> Pass<'a> {
     fn event(&mut self) -> Result<Parsed<'a>, Stop> {
         let mut parsed = Parsed { escapes: self.escapes, ..Parsed::default() };
         let mut seen = 0_u32;
-        let (text, escapes) = (self.text, self.escapes);
-        let mut name =
-            self.json.next_object_bytes()?.map(|name| meaning(text, escapes, name, known));
-        while let Some(meant) = name {
+        let mut next = self.json.next_object_bytes()?.map(|name| within(self.text, name));
+        while let Some(name) = next {
+            let plain = self.unescaped(name);
             let peek = self.json.peek()?;
-            let value = match meant {
-                Ok(PARAMETERS) if peek == Peek::Object => self.parameters(&mut parsed.metrics)?,
-                _ => self.skip(peek)?,
+            let value = if peek == Peek::Object && plain == "parameters" {
+                self.parameters(&mut parsed.metrics)?
+            } else {
+                self.skip(peek)?
             };
-            match meant {
-                Ok(number) if seen & (1 << number) != 0 => return Err(Stop),
-                Ok(number) => {
+            match parsed.slot(&plain) {
+                Some((number, _)) if seen & (1 << number) != 0 => return Err(Stop),
+                Some((number, member)) => {
                     seen |= 1 << number;
-                    *parsed.slot(number) = Member(value);
+                    *member = Member(value);
                 }
-                Err(unknown) => parsed.unknown.push((unknown, Member(value))),
+                None => parsed.unknown.push((name, Member(value))),
             }
-            name = self.json.next_key_bytes()?.map(|name| meaning(text, escapes, name, known));
+            next = self.json.next_key_bytes()?.map(|name| within(self.text, name));
         }
         self.json.finish()?;
         Ok(parsed)
@@ -267,18 +239,25 @@ impl<'a> Pass<'a> {
         metrics: &mut [Member<'a>; METRIC_NAMES.len()],
     ) -> Result<&'a str, Stop> {
         let start = self.json.current_index();
-        let (text, escapes) = (self.text, self.escapes);
-        let mut name =
-            self.json.next_object_bytes()?.map(|name| meaning(text, escapes, name, metric));
-        while let Some(meant) = name {
+        let mut next = self.json.next_object_bytes()?.map(|name| within(self.text, name));
+        while let Some(name) = next {
+            let plain = self.unescaped(name);
             let peek = self.json.peek()?;
             let value = self.skip(peek)?;
-            if let Ok(at) = meant {
+            if let Some(at) = METRIC_NAMES.iter().position(|metric| plain == *metric) {
                 metrics[at] = Member(value);
             }
-            name = self.json.next_key_bytes()?.map(|name| meaning(text, escapes, name, metric));
+            next = self.json.next_key_bytes()?.map(|name| within(self.text, name));
         }
         Ok(&self.text[start..self.json.current_index()])
+    }
+
+    /// What a name means. One that is no text means none of ours.
+    fn unescaped(&self, name: &'a str) -> Cow<'a, str> {
+        if self.escapes && name.contains('\\') {
+            return unescape(name).map_or(Cow::Borrowed(""), Cow::Owned);
+        }
+        Cow::Borrowed(name)
     }
 
     /// The raw text of one value.
@@ -286,21 +265,6 @@ impl<'a> Pass<'a> {
         self.nests |= matches!(peek, Peek::Object | Peek::Array);
         skip(&mut self.json, self.text, peek)
     }
-}
-
-/// Which member a name means, or the name as sent where it means none of them.
-#[inline]
-fn meaning<'a>(
-    text: &'a str,
-    escapes: bool,
-    name: &[u8],
-    known: impl Fn(&[u8]) -> Option<usize>,
-) -> Result<usize, &'a str> {
-    let found = match escapes && name.contains(&b'\\') {
-        false => known(name),
-        true => unescape(within(text, name)).and_then(|name| known(name.as_bytes())),
-    };
-    found.ok_or_else(|| within(text, name))
 }
 
 fn skip<'a>(json: &mut Jiter<'a>, text: &'a str, peek: Peek) -> Result<&'a str, JiterError> {

@@ -55,13 +55,7 @@ impl Stack {
             .stderr(log)
             .spawn()
             .unwrap();
-        let mut stack = Self { child, url: String::new(), place };
-        stack.url = until("the stack listens", Duration::from_secs(20), || {
-            let ended = stack.child.try_wait().unwrap();
-            assert!(ended.is_none(), "the stack ended: {}", said(directory));
-            stack.place.url()
-        });
-        stack
+        Self { child, url: String::new(), place }.listening(directory)
     }
 
     /// Starts a stack in name spaces of its own: what it writes is seen through its root.
@@ -72,13 +66,17 @@ impl Stack {
         let child = command.stdout(out).stderr(log).spawn().unwrap();
         let root = PathBuf::from(format!("/proc/{}/root", child.id()));
         let place = Place::new(root.join(directory.strip_prefix("/").unwrap()));
-        let mut stack = Self { child, url: String::new(), place };
-        stack.url = until("the stack listens", Duration::from_secs(20), || {
-            let ended = stack.child.try_wait().unwrap();
+        Self { child, url: String::new(), place }.listening(directory)
+    }
+
+    /// Waits until it listens.
+    fn listening(mut self, directory: &Path) -> Self {
+        self.url = until("the stack listens", Duration::from_secs(20), || {
+            let ended = self.child.try_wait().unwrap();
             assert!(ended.is_none(), "the stack ended: {}", said(directory));
-            stack.place.url()
+            self.place.url()
         });
-        stack
+        self
     }
 
     /// Runs a command in the stack's name spaces.

@@ -44,8 +44,8 @@ async fn what_the_log_does_not_acknowledge_in_time_is_deferred_and_then_late() {
     let ingest = Arc::new(ingest(log.clone(), 1_000));
     let receipt = deferred(&ingest, &log, Some(Fate::Stored)).await;
     assert_eq!(receipt["stored"], 1);
-    let named: Vec<_> = receipt["results"].as_array().unwrap().iter().collect();
-    let named: Vec<_> = named.iter().map(|r| (r["index"].as_u64(), &r["status"])).collect();
+    let results = receipt["results"].as_array().unwrap().iter();
+    let named: Vec<_> = results.map(|r| (r["index"].as_u64(), &r["status"])).collect();
     assert_eq!(
         format!("{named:?}"),
         r#"[(Some(1), String("deferred")), (Some(2), String("rejected")), (Some(3), String("deferred"))]"#

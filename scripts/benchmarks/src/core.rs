@@ -1,26 +1,21 @@
 //! The core against a bare syntax check, and against one SQL pass that makes the same columns.
 
-use std::time::Duration;
-
-use anyhow::Context as _;
 use bytes::Bytes;
 use cpu_time::ProcessTime;
 use questline_events::{
     Rules,
     batch::{Batch, Context, Judgement},
     brake::Brake,
-    device::Devices,
-    event::{Recent, Unregistered},
-    geo::Geo,
+    event::Recent,
     headers::{APP_ID, Block, CLIENT_IP, Envelope, INGEST, RECEIVED_AT},
-    limits::Limits,
+    limits::{BATCH_RECORDS, Limits},
     minutes::Minutes,
     record::Record,
-    registry::Registry,
     row::{EventRows, Postmark, Source},
     window::{Identities, Window},
 };
-use questline_runtime::clock::now_micros;
+use questline_process::config::Config;
+use questline_runtime::{clock::now_micros, config::Env};
 use serde::de::IgnoredAny;
 
 use crate::{
@@ -29,8 +24,6 @@ use crate::{
 };
 
 const EVENTS: usize = 200_000;
-/// Records of a batch, as processing takes them.
-const BATCH: usize = 32_768;
 const DEVICES: &[u8] = include_bytes!("../../../shared/events/devices.tsv");
 
 pub(crate) fn run(rounds: usize) -> anyhow::Result<()> {
@@ -82,13 +75,14 @@ const STAGES: [&str; 4] =
 /// The core up to a stage.
 fn until(last: usize, rules: &Rules, lines: &[Vec<u8>], headers: &[Bytes]) -> usize {
     if last == 0 {
-        let parse = |line: &&Vec<u8>| questline_events::parse::parse(line, 32).is_ok();
+        let depth = Limits::default().json_depth;
+        let parse = |line: &&Vec<u8>| questline_events::parse::parse(line, depth).is_ok();
         return lines.iter().filter(parse).count();
     }
     let identities = Identities::of_log("bench");
     let (mut window, mut recent) = (Window::default(), Recent::default());
     let mut accepted = 0;
-    for (lines, headers) in lines.chunks(BATCH).zip(headers.chunks(BATCH)) {
+    for (lines, headers) in lines.chunks(BATCH_RECORDS).zip(headers.chunks(BATCH_RECORDS)) {
         let room = if last == 3 { lines.len() } else { 0 };
         let (mut rows, mut minutes) = (EventRows::with_capacity(room), Minutes::default());
         for (at, value, envelope) in enveloped(lines, headers) {
@@ -130,15 +124,11 @@ fn timed<T>(work: impl FnOnce() -> T) -> anyhow::Result<f64> {
     Ok(start.elapsed().as_secs_f64())
 }
 
+/// What processing judges by, all lookups included.
 fn rules() -> anyhow::Result<Rules> {
-    let geo = std::env::var("QUESTLINE_GEO_DB").context("QUESTLINE_GEO_DB: start scripts/bench")?;
-    Ok(Rules {
-        limits: Limits::default(),
-        registry: Registry::shipped()?,
-        unregistered: Unregistered::Accept,
-        geo: Some(Geo::open(std::fs::read(geo)?)?),
-        devices: Devices::parse(DEVICES)?,
-    })
+    let rules = Config::read(&Env::of_process())?.rules;
+    anyhow::ensure!(rules.geo.is_some(), "QUESTLINE_GEO_DB is not set: start scripts/bench");
+    Ok(rules)
 }
 
 /// The headers of each event; events of a request share theirs, as they do in a log.
@@ -164,7 +154,7 @@ fn whole(rules: &Rules, lines: &[Vec<u8>], headers: &[Bytes]) -> (usize, usize) 
     let context =
         Context { rules, identities: &identities, log_id: "bench", postmark, counted: true };
     let (mut rows, mut letters) = (0, 0);
-    for (lines, headers) in lines.chunks(BATCH).zip(headers.chunks(BATCH)) {
+    for (lines, headers) in lines.chunks(BATCH_RECORDS).zip(headers.chunks(BATCH_RECORDS)) {
         let mut batch = Batch::new(context, lines.len());
         for (index, value, envelope) in enveloped(lines, headers) {
             let record = Record {
@@ -200,11 +190,9 @@ impl Sql {
              CREATE TABLE raw (line VARCHAR, received_at TIMESTAMPTZ);
              CREATE TABLE devices (model VARCHAR, category VARCHAR, tier VARCHAR);",
         )?;
-        let received = i64::midpoint(now, now);
         {
             let mut raw = connection.appender("raw")?;
-            let moment =
-                duckdb::types::Value::Timestamp(duckdb::types::TimeUnit::Microsecond, received);
+            let moment = duckdb::types::Value::Timestamp(duckdb::types::TimeUnit::Microsecond, now);
             for line in lines {
                 raw.append_row(duckdb::params![std::str::from_utf8(line)?, moment])?;
             }
@@ -221,18 +209,11 @@ impl Sql {
     fn pass(&self) -> anyhow::Result<f64> {
         let start = ProcessTime::now();
         self.connection.execute_batch(include_str!("pass.sql"))?;
-        let took: Duration = start.elapsed();
-        Ok(took.as_secs_f64())
+        Ok(start.elapsed().as_secs_f64())
     }
 
     fn outcome(&self) -> anyhow::Result<(usize, usize)> {
-        let count = |table: &str| -> anyhow::Result<usize> {
-            let sql = match table {
-                "rows" => "SELECT count(*) FROM accepted",
-                _ => "SELECT count(*) FROM letters",
-            };
-            Ok(self.connection.query_row(sql, [], |row| row.get(0))?)
-        };
-        Ok((count("rows")?, count("letters")?))
+        let sql = "SELECT (SELECT count(*) FROM accepted), (SELECT count(*) FROM letters)";
+        Ok(self.connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?)
     }
 }

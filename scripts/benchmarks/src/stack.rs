@@ -175,17 +175,17 @@ async fn sustained(stack: &Stack, events: usize) -> anyhow::Result<()> {
         generator.join().map_err(|_| anyhow::anyhow!("a generator panicked"))??;
     }
     let acknowledged = started.elapsed();
-    let (read, total) = (stack, sent.load(Ordering::Relaxed) as u64);
+    let total = sent.load(Ordering::Relaxed) as u64;
     let settled = Operator::of(&stack.place)?.context("no stack runs")?;
     anyhow::ensure!(settled.settle(Duration::from_secs(600)).await?, "not processed in time");
     let visible = started.elapsed();
     memory.push(stack.resident());
     bar.finish_and_clear();
     let counted = "SELECT CAST(sum(read) AS BIGINT) FROM ledger_minutes";
-    anyhow::ensure!(read.number(counted).await? == total, "records were lost");
+    anyhow::ensure!(stack.number(counted).await? == total, "records were lost");
     let rows = "SELECT CAST((SELECT count(*) FROM events) + (SELECT count(*) FROM events_dlq)
         + (SELECT sum(duplicate) FROM ledger_minutes) AS BIGINT)";
-    anyhow::ensure!(read.number(rows).await? == total, "rows were lost");
+    anyhow::ensure!(stack.number(rows).await? == total, "rows were lost");
     let rate = |took: Duration| total as f64 / took.as_secs_f64();
     line(&format!("  acknowledged: {:8.0} events a second", rate(acknowledged)));
     line(&format!(

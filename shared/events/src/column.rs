@@ -57,7 +57,9 @@ pub(crate) trait Column {
 }
 
 /// A guess at the bytes of a text, so that buffers seldom grow.
-const TEXT_BYTES: usize = 8;
+const TEXT_BYTES: usize = 64;
+/// The same for a text that seldom is there, or short.
+const RUN_BYTES: usize = 32;
 
 macro_rules! column {
     ($type:ty, $rows:ident => $new:expr, $column:ident => $finish:expr) => {
@@ -123,7 +125,7 @@ impl Runs {
     }
 }
 
-column!(Runs, rows => Self { texts: Column::with_capacity(rows), ..Self::default() },
+column!(Runs, rows => Self { texts: StringBuilder::with_capacity(rows, rows * RUN_BYTES), ..Self::default() },
     column => Self::finish(column));
 column!(Ints, rows => Self(Vec::with_capacity(rows)),
     column => Int64Array::from(std::mem::take(&mut column.0)));

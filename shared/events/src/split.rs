@@ -11,9 +11,9 @@ use serde_json::value::RawValue;
 
 use crate::{
     Reason,
-    json::{is_document, trim},
+    json::{deeper_than, is_document, trim},
     limits::Limits,
-    parse::{Member, parse},
+    parse::Member,
 };
 
 /// The events of one body, as sent.
@@ -171,6 +171,15 @@ pub struct Names<'a> {
     pub user_id: Option<Cow<'a, str>>,
 }
 
+/// The members of [`Names`], as sent.
+#[derive(Default, Deserialize)]
+struct RawNames<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    user_id: Option<&'a RawValue>,
+}
+
 /// Looks whether an event can be kept: JSON, an object, not too large, not too deep. All else is
 /// judged by processing, so that a fault can be mended and the event brought back.
 ///
@@ -180,15 +189,21 @@ pub fn inspect<'a>(event: &'a [u8], limits: &Limits) -> Result<Names<'a>, Reason
     if event.len() > limits.event_bytes {
         return Err(Reason::TooLarge);
     }
-    match parse(event, limits.json_depth) {
-        Ok(parsed) => Ok(Names {
-            id: parsed.id.text(),
-            user_id: parsed.user_id.text().filter(|user| !user.is_empty()),
-        }),
-        // A member given twice or an unpaired surrogate is JSON all the same: kept, judged later.
-        Err(Reason::MalformedJson) if is_document(event) => Ok(Names::default()),
-        Err(reason) => Err(reason),
+    let text = simdutf8::basic::from_utf8(event).map_err(|_| Reason::MalformedJson)?;
+    let names = match serde_json::from_str::<RawNames<'_>>(text) {
+        Ok(names) => names,
+        // A member given twice is JSON all the same: kept, judged later.
+        Err(_) if is_document(event) => RawNames::default(),
+        Err(_) => return Err(Reason::MalformedJson),
+    };
+    if trim(event).first() != Some(&b'{') {
+        return Err(Reason::NotAnObject);
     }
+    if deeper_than(event, limits.json_depth) {
+        return Err(Reason::TooDeep);
+    }
+    let text = |member: Option<&'a RawValue>| Member(member?.get()).text();
+    Ok(Names { id: text(names.id), user_id: text(names.user_id).filter(|user| !user.is_empty()) })
 }
 
 #[cfg(test)]

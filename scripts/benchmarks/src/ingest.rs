@@ -16,7 +16,7 @@ use crate::{
     report::{Series, line},
 };
 
-const REQUESTS: usize = 4_000;
+const REQUESTS: usize = 8_000;
 const CONNECTIONS: usize = 16;
 
 /// A server, and where it is.

@@ -85,6 +85,9 @@ pub const ADDRESSES: usize = 100_000;
 pub const APPEND_QUEUE_BYTES: usize = 64 << 20;
 /// Bytes of one durable commit of the embedded log.
 pub const COMMIT_BYTES: usize = 8 << 20;
+/// How long a commit waits for others where the one before was shared: two groups of senders that
+/// would take turns become one, and each has half the flushes to the disk.
+pub const COMMIT_DELAY: Duration = Duration::from_micros(300);
 
 /// Records of one processing batch.
 pub const BATCH_RECORDS: usize = 32_768;

@@ -46,11 +46,11 @@ impl Rows {
         let open = || -> rusqlite::Result<Connection> {
             let db = Connection::open(path)?;
             db.busy_timeout(Duration::from_secs(5))?;
-            db.pragma_update(None, "page_size", 8_192)?;
+            db.pragma_update(None, "page_size", 16_384)?;
             db.pragma_update(None, "journal_mode", "WAL")?;
             db.pragma_update(None, "synchronous", "FULL")?;
             // 16 MB: a checkpoint is one fsync and a copy from the page cache.
-            db.pragma_update(None, "wal_autocheckpoint", 2_000)?;
+            db.pragma_update(None, "wal_autocheckpoint", 1_000)?;
             db.pragma_update(None, "cache_size", -8_192)?;
             db.execute_batch(include_str!("schema.sql"))?;
             Ok(db)

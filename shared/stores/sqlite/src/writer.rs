@@ -5,7 +5,7 @@ use std::{
     thread,
 };
 
-use questline_events::limits::COMMIT_BYTES;
+use questline_events::limits::{COMMIT_BYTES, COMMIT_DELAY};
 use questline_stores::{
     Topic,
     log::{Committed, Fate, LogError, Reporter},
@@ -103,7 +103,11 @@ struct State {
 
 impl State {
     fn run(mut self, inbox: &mpsc::Receiver<Job>) {
+        let mut others_wait = false;
         while let Ok(first) = inbox.recv() {
+            if others_wait {
+                thread::sleep(COMMIT_DELAY);
+            }
             let mut appends = Vec::new();
             let mut bytes = 0;
             let mut job = Some(first);
@@ -113,6 +117,7 @@ impl State {
                 appends.push(append);
                 job = if bytes < COMMIT_BYTES { inbox.try_recv().ok() } else { None };
             }
+            others_wait = appends.len() > 1;
             if !appends.is_empty() {
                 self.append(appends);
             }

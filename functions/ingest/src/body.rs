@@ -6,9 +6,9 @@ use axum::{
     body::Body,
     http::{HeaderMap, StatusCode, header},
 };
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use questline_events::limits::{BODY_TIMEOUT, Limits};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+use questline_events::limits::{BODY_TIMEOUT, DRAIN_BYTES, Limits};
 use questline_runtime::problem::Problem;
 
 use crate::{
@@ -24,16 +24,15 @@ pub(crate) async fn read(
     limits: &Limits,
 ) -> Result<Bytes, Problem> {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    if length.and_then(|length| length.parse::<usize>().ok()) > Some(limits.body_bytes) {
+    let length = length.and_then(|length| length.parse::<usize>().ok()).unwrap_or(0);
+    // Who waits to be told whether to send it, or would not end soon, is told at once.
+    let waits = headers.contains_key(header::EXPECT);
+    if length > DRAIN_BYTES || (length > limits.body_bytes && waits) {
         return Err(too_large("body_bytes", limits.body_bytes));
     }
-    let collected = Limited::new(body, limits.body_bytes).collect();
+    let collected = collect(body, length, limits.body_bytes);
     let body = match tokio::time::timeout(BODY_TIMEOUT, collected).await {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            return Err(too_large("body_bytes", limits.body_bytes));
-        }
-        Ok(Err(_)) => return Err(unreadable("the body ended before it was complete")),
+        Ok(body) => body?,
         Err(_) => {
             let detail = format!("the body was not complete within {BODY_TIMEOUT:?}");
             return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail));
@@ -50,6 +49,24 @@ pub(crate) async fn read(
             }
         }
     })
+}
+
+/// All of a body, or why not: known once the client has sent it, so that it hears the answer.
+async fn collect(mut body: Body, length: usize, most: usize) -> Result<Bytes, Problem> {
+    let mut kept = BytesMut::with_capacity(length.min(most));
+    let mut seen = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| unreadable("the body ended before it was complete"))?;
+        let data = frame.into_data().unwrap_or_default();
+        seen += data.len();
+        if seen > DRAIN_BYTES {
+            break;
+        }
+        if seen <= most {
+            kept.extend_from_slice(&data);
+        }
+    }
+    if seen > most { Err(too_large("body_bytes", most)) } else { Ok(kept.freeze()) }
 }
 
 /// Takes the tokens of a request's events.

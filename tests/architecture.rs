@@ -41,7 +41,8 @@ fn dependencies_point_inward() {
     const EVENTS: &str = "questline-events";
     const STORES: &str = "questline-stores";
     const RUNTIME: &str = "questline-runtime";
-    const ADAPTERS: [&str; 2] = ["questline-log-sqlite", "questline-warehouse-duckdb"];
+    const ADAPTERS: [&str; 3] =
+        ["questline-log-kafka", "questline-log-sqlite", "questline-warehouse-duckdb"];
     const FUNCTIONS: [&str; 2] = ["questline-ingest", "questline-process"];
     const CLIENT: [&str; 2] = ["questline-client", "questline-players"];
     let allowed = |name: &str| -> Vec<&str> {
@@ -94,10 +95,22 @@ fn only_main_names_an_adapter() {
     for (path, text) in sources() {
         let inside = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
         let function = inside.starts_with("functions/") && inside.contains("/src/");
-        let names =
-            text.contains("questline_log_sqlite") || text.contains("questline_warehouse_duckdb");
+        let adapters =
+            ["questline_log_kafka", "questline_log_sqlite", "questline_warehouse_duckdb"];
+        let names = adapters.iter().any(|adapter| text.contains(adapter));
         assert!(!function || !names || inside.ends_with("main.rs"), "{inside} names an adapter");
     }
+}
+
+/// C is called where its library has no binding, and nowhere else.
+#[test]
+fn one_file_is_unsafe() {
+    let word = ["unsafe", "_code"].concat();
+    let named: Vec<_> = sources()
+        .filter(|(_, text)| text.contains(&word))
+        .map(|(path, _)| path.strip_prefix(root()).unwrap().to_owned())
+        .collect();
+    assert_eq!(named, [Path::new("shared/stores/kafka/src/identity.rs")]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::{
 use questline_log_sqlite::SqliteLog;
 use questline_stores::{
     Topic,
-    log::{PollLimits, Reader as _},
+    log::{Log as _, PollLimits, Reader as _},
 };
 use questline_testing::{skip, until};
 use serde_json::{Value, json};
@@ -136,7 +136,7 @@ async fn ingest_answers_function_urls_and_api_gateway() {
         wait: Duration::from_secs(1),
         linger: Duration::ZERO,
     };
-    let records = log.consumer("test").unwrap().poll(limits).await.unwrap().records;
+    let records = log.join("test").unwrap().poll(limits).await.unwrap().records;
     let header = |record: &questline_stores::Record, name| {
         record.headers.get(name).map(|value| String::from_utf8_lossy(value).into_owned())
     };

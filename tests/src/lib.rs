@@ -1,4 +1,7 @@
-//! What tests of all crates share: visible skips, seeds, and waiting for a condition.
+//! What tests of all crates share: visible skips, seeds, waiting for a condition, and a Kafka.
+#![allow(clippy::expect_used, reason = "test helpers")]
+
+mod kafka;
 
 use std::{
     fs::OpenOptions,
@@ -6,12 +9,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use kafka::Kafka;
+
 /// Says that a test cannot run here. `scripts/test` collects the names from the file that
 /// `QUESTLINE_SKIPS` names, prints them, and fails on one that `tests/allowed-skips.txt` lacks.
 ///
 /// # Panics
 /// If the list cannot be written: a skip that nobody sees is a pass that nobody earned.
-#[expect(clippy::expect_used, clippy::print_stderr, reason = "a test's own voice")]
+#[expect(clippy::print_stderr, reason = "a test's own voice")]
 pub fn skip(name: &str, why: &str) {
     eprintln!("SKIPPED {name}: {why}");
     if let Some(path) = std::env::var_os("QUESTLINE_SKIPS") {

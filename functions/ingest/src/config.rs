@@ -1,6 +1,6 @@
 //! What the environment tells ingest.
 
-use std::{fs, path::PathBuf};
+use std::fs;
 
 use anyhow::Context as _;
 use ipnet::IpNet;
@@ -87,18 +87,6 @@ fn limits(env: &Env) -> anyhow::Result<Limits> {
     })
 }
 
-/// The directory of `sqlite:DIRECTORY` in `QUESTLINE_LOG`.
-///
-/// # Errors
-/// If it is not set, or names another log.
-pub fn sqlite_directory(env: &Env) -> anyhow::Result<PathBuf> {
-    let log = env.required("QUESTLINE_LOG", "the log: sqlite:DIRECTORY")?;
-    match log.strip_prefix("sqlite:") {
-        Some(directory) if !directory.is_empty() => Ok(directory.into()),
-        _ => Err(unusable("QUESTLINE_LOG", "sqlite:DIRECTORY", format!("`{log}` is not")).into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,7 +105,6 @@ mod tests {
             assert!(error.to_string().contains(name), "{error:#}");
         }
         assert!(Config::read(&Env::of([])).unwrap_err().to_string().contains("QUESTLINE_KEYS"));
-        assert!(sqlite_directory(&Env::of([("QUESTLINE_LOG", "kafka:x")])).is_err());
         let config = Config::read(&Env::of([keys, ("QUESTLINE_MAX_REQUEST_EVENTS", "7")])).unwrap();
         assert_eq!(config.rules.limits.request_events, 7);
     }

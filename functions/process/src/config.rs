@@ -1,6 +1,6 @@
 //! By what events are judged: files named by the environment, each with a version.
 
-use std::{fs, path::PathBuf};
+use std::fs;
 
 use anyhow::Context as _;
 use questline_events::{
@@ -76,18 +76,6 @@ impl Config {
 
 fn read(name: &'static str, path: &str) -> anyhow::Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("{name}: {path}"))
-}
-
-/// The directory of `KIND:DIRECTORY` in a variable.
-///
-/// # Errors
-/// If it is not set, or names something else.
-pub fn directory(env: &Env, name: &'static str, kind: &str) -> anyhow::Result<PathBuf> {
-    let value = env.required(name, "where it lies, as KIND:DIRECTORY")?;
-    match value.strip_prefix(kind).and_then(|rest| rest.strip_prefix(':')) {
-        Some(directory) if !directory.is_empty() => Ok(directory.into()),
-        _ => Err(anyhow::anyhow!("{name} is to be {kind}:DIRECTORY, and is `{value}`")),
-    }
 }
 
 #[cfg(test)]

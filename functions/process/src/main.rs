@@ -1,14 +1,12 @@
 //! Processing as a function of its own: a long-lived consumer with a health endpoint.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use axum::{Router, routing::get};
 use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, SHUTDOWN};
+use questline_log_kafka::{KafkaLog, Settings};
 use questline_log_sqlite::SqliteLog;
-use questline_process::{
-    GROUP, Processor,
-    config::{Config, directory},
-};
+use questline_process::{GROUP, Processor, config::Config};
 use questline_runtime::{
     CancellationToken,
     config::{Env, Listen},
@@ -16,6 +14,7 @@ use questline_runtime::{
     serve::{self, ServeLimits, Signals},
     telemetry,
 };
+use questline_stores::log::Log;
 use questline_warehouse_duckdb::DuckdbWarehouse;
 use tokio::net::TcpListener;
 
@@ -24,8 +23,16 @@ async fn main() -> anyhow::Result<()> {
     telemetry::start(tracing::level_filters::LevelFilter::INFO);
     let mut signals = Signals::listen()?;
     let env = Env::of_process();
-    let log = SqliteLog::open(&directory(&env, "QUESTLINE_LOG", "sqlite")?)?;
-    let warehouse = DuckdbWarehouse::open(&directory(&env, "QUESTLINE_WAREHOUSE", "duckdb")?)?;
+    let meaning = "where the log lies: sqlite:DIRECTORY or kafka:BROKERS";
+    let log: Arc<dyn Log> = match env.location("QUESTLINE_LOG", meaning, &["sqlite", "kafka"])? {
+        ("kafka", at) => {
+            Arc::new(KafkaLog::open(Settings::read(at, |name| env.owned(name))?).await?)
+        }
+        (_, directory) => Arc::new(SqliteLog::open(Path::new(directory))?),
+    };
+    let meaning = "where the warehouse lies: duckdb:DIRECTORY";
+    let (_, directory) = env.location("QUESTLINE_WAREHOUSE", meaning, &["duckdb"])?;
+    let warehouse = DuckdbWarehouse::open(Path::new(directory))?;
     let (config, metrics) = (Config::read(&env)?, Arc::new(Metrics::default()));
     let Listen { host, port } = Listen::read(&env)?;
     let listener = TcpListener::bind((host, port)).await?;
@@ -37,13 +44,20 @@ async fn main() -> anyhow::Result<()> {
     let limits =
         ServeLimits { head_timeout: HEAD_TIMEOUT, connections: CONNECTIONS, drain: SHUTDOWN / 4 };
     let serving = tokio::spawn(serve::http(listener, app, limits, stop.clone()));
-    let consumer = log.consumer(GROUP)?;
-    let (reader, rows) = (Arc::new(log.clone()), Arc::new(warehouse.clone()));
-    let processor = Processor::new(config, reader, rows, metrics, stop.clone());
-    let working = tokio::spawn(processor.run(consumer));
-    signals.asked().await;
+    let consumer = log.join(GROUP)?;
+    let rows = Arc::new(warehouse.clone());
+    let processor = Processor::new(config, log.clone(), rows, metrics, stop.clone());
+    let mut working = tokio::spawn(processor.run(consumer));
+    let ended = tokio::select! {
+        () = signals.asked() => None,
+        // It only ends by itself where it can never work.
+        ended = &mut working => Some(ended),
+    };
     stop.cancel();
-    working.await??;
+    match ended {
+        Some(ended) => ended??,
+        None => working.await??,
+    }
     serving.await?;
     warehouse.close().await;
     log.close().await;

@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Query(Query),
     /// Shows what was stored and what became of it, by hop and minute.
     Ledger(Ledger),
+    /// Makes the three topics of a Kafka where they are missing, and checks them.
+    Topics(Topics),
 }
 
 #[derive(Debug, Args)]
@@ -71,4 +73,14 @@ pub(crate) struct Ledger {
     /// How many seconds to wait.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub(crate) deadline: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Topics {
+    /// The Kafka's brokers. How to sign in is read from the environment: `QUESTLINE_KAFKA_SIGN_IN`.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) brokers: String,
+    /// Make none, only check.
+    #[arg(long)]
+    pub(crate) check: bool,
 }

@@ -6,6 +6,7 @@ mod lines;
 mod query;
 mod send;
 mod show;
+mod topics;
 
 use std::process::ExitCode;
 
@@ -21,6 +22,7 @@ async fn main() -> ExitCode {
         Command::Send(send) => send::run(&place, send).await,
         Command::Query(query) => query::run(&place, &query).await.map(|()| true),
         Command::Ledger(ledger) => ledger::run(&place, &ledger).await,
+        Command::Topics(topics) => topics::run(&topics).await.map(|()| true),
     };
     match well {
         Ok(true) => ExitCode::SUCCESS,

@@ -17,6 +17,9 @@ pub(crate) struct Arguments {
     /// The port; 0 takes a free one.
     #[arg(long, default_value_t = 8080, value_name = "N")]
     pub(crate) port: u16,
+    /// A Kafka carries the log instead of the data directory: its brokers.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) brokers: Option<String>,
     /// Nobody plays.
     #[arg(long)]
     pub(crate) no_players: bool,

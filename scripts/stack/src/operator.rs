@@ -13,11 +13,10 @@ use axum::{
 use questline_client::Answer;
 use questline_events::limits::{QUERY_ROWS, QUERY_TIMEOUT};
 use questline_ingest::Ingest;
-use questline_log_sqlite::SqliteLog;
 use questline_runtime::problem::Problem;
 use questline_stores::{
     Topic,
-    log::Reader as _,
+    log::Log,
     warehouse::{Query as _, QueryError, QueryLimits},
 };
 use serde::Deserialize;
@@ -29,7 +28,7 @@ pub(crate) struct Operator {
     pub(crate) token: String,
     pub(crate) address: SocketAddr,
     pub(crate) ingest: Arc<Ingest>,
-    pub(crate) log: SqliteLog,
+    pub(crate) log: Arc<dyn Log>,
     pub(crate) warehouse: Warehouse,
 }
 
@@ -110,7 +109,7 @@ async fn settle(
             return false;
         }
         let Ok(ends) = operator.log.ends(Topic::Raw).await else { return false };
-        reach(&operator.log, &ends, patience).await
+        reach(&*operator.log, &ends, patience).await
     };
     Json(json!({ "settled": settled.await })).into_response()
 }

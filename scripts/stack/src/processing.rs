@@ -9,10 +9,9 @@ use std::{
 };
 
 use anyhow::Context as _;
-use questline_log_sqlite::SqliteLog;
 use questline_process::{GROUP, Processor, config::Config};
 use questline_runtime::{CancellationToken, config::Env, metrics::Metrics};
-use questline_stores::{Topic, log::Reader};
+use questline_stores::{Topic, log::Log};
 use questline_warehouse_duckdb::DuckdbWarehouse;
 use tokio::sync::oneshot;
 
@@ -27,7 +26,7 @@ pub(crate) struct Processing {
 impl Processing {
     pub(crate) fn start(
         directory: &Path,
-        log: &SqliteLog,
+        log: &Arc<dyn Log>,
         metrics: &Arc<Metrics>,
         opened: Warehouse,
     ) -> anyhow::Result<Self> {
@@ -59,7 +58,7 @@ impl Processing {
     }
 
     /// Lets processing come to the log's end, then ends it.
-    pub(crate) async fn drain(mut self, log: &SqliteLog, patience: Duration) -> anyhow::Result<()> {
+    pub(crate) async fn drain(mut self, log: &dyn Log, patience: Duration) -> anyhow::Result<()> {
         if self.ended.is_none() {
             return Ok(());
         }
@@ -72,7 +71,7 @@ impl Processing {
 }
 
 /// Waits until everything before some ends is committed; `false` if the time is up first.
-pub(crate) async fn reach(log: &SqliteLog, ends: &[i64], patience: Duration) -> bool {
+pub(crate) async fn reach(log: &dyn Log, ends: &[i64], patience: Duration) -> bool {
     let start = Instant::now();
     loop {
         let committed = log.committed(GROUP).await.unwrap_or_default();
@@ -90,7 +89,7 @@ pub(crate) async fn reach(log: &SqliteLog, ends: &[i64], patience: Duration) -> 
 fn work(
     config: Config,
     directory: &Path,
-    log: &SqliteLog,
+    log: &Arc<dyn Log>,
     metrics: Arc<Metrics>,
     opened: &Warehouse,
     stop: CancellationToken,
@@ -99,9 +98,9 @@ fn work(
     _ = opened.set(warehouse.clone());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     runtime.block_on(async {
-        let (reader, rows) = (Arc::new(log.clone()), Arc::new(warehouse.clone()));
-        let processor = Processor::new(config, reader, rows, metrics, stop);
-        let result = processor.run(log.consumer(GROUP)?).await;
+        let rows = Arc::new(warehouse.clone());
+        let processor = Processor::new(config, log.clone(), rows, metrics, stop);
+        let result = processor.run(log.join(GROUP)?).await;
         warehouse.close().await;
         result
     })

@@ -14,6 +14,7 @@ use questline_ingest::{
     config::Config,
     keys::{Entry, Keys},
 };
+use questline_log_kafka::{KafkaLog, Settings};
 use questline_log_sqlite::SqliteLog;
 use questline_runtime::{
     CancellationToken,
@@ -23,6 +24,7 @@ use questline_runtime::{
     serve::{self, ServeLimits, Signals},
     telemetry,
 };
+use questline_stores::{Topic, log::Log};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -44,13 +46,13 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let directory = &arguments.data_dir;
     std::fs::create_dir_all(directory)
         .with_context(|| format!("{} cannot be made", directory.display()))?;
-    let fresh = !directory.join(questline_log_sqlite::FILE).exists();
-    let log = SqliteLog::open(directory)?;
     let place = Place::new(directory);
+    let log = log(&arguments).await?;
     let secret = || format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
     let token = place.token(Some(&secret)).context("the operator's token")?;
+    let fresh = log.ends(Topic::Raw).await?.iter().all(|end| *end == 0);
     let metrics = Arc::new(Metrics::default());
-    let ingest = Arc::new(Ingest::new(config()?, Arc::new(log.clone()), metrics.clone()));
+    let ingest = Arc::new(Ingest::new(config()?, log.clone(), metrics.clone()));
     let listener = listen(arguments.port).await?;
     let address = listener.local_addr()?;
     let (stop, warehouse) = (CancellationToken::new(), Warehouse::default());
@@ -96,10 +98,23 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     expiring.await?;
     ingest.end(Duration::from_secs(1)).await;
     book.await?;
-    let drained = processing.drain(&log, SHUTDOWN / 2).await;
+    let drained = processing.drain(&*log, SHUTDOWN / 2).await;
     log.close().await;
     place.withdraw();
     ended.and(drained)
+}
+
+/// The log: embedded in the data directory, or a Kafka's, whose topics are made where they are missing.
+async fn log(arguments: &Arguments) -> anyhow::Result<Arc<dyn Log>> {
+    let Some(brokers) = &arguments.brokers else {
+        return Ok(Arc::new(SqliteLog::open(&arguments.data_dir)?));
+    };
+    let env = Env::of_process();
+    let mut settings = Settings::read(brokers, |name| env.owned(name))?;
+    // A stack that was killed goes on at once where it was.
+    settings.instance.get_or_insert_with(|| LOCAL.to_owned());
+    KafkaLog::create_topics(&settings).await?;
+    Ok(Arc::new(KafkaLog::open(settings).await?))
 }
 
 fn arguments_of(arguments: &Arguments, fresh: bool) -> players::Game {
@@ -132,7 +147,7 @@ async fn listen(port: u16) -> anyhow::Result<TcpListener> {
 }
 
 /// Drops what is past its retention, every hour.
-async fn expire(log: SqliteLog, stop: CancellationToken) {
+async fn expire(log: Arc<dyn Log>, stop: CancellationToken) {
     let hour = Duration::from_secs(3_600);
     while stop.run_until_cancelled(tokio::time::sleep(hour)).await.is_some() {
         if let Err(error) = log.expire(now_micros() / 1_000).await {

@@ -86,6 +86,10 @@ pub const ADDRESSES: usize = 100_000;
 pub const DRAIN_BYTES: usize = 8 << 20;
 /// Bytes waiting for the log before an append is refused at once: backpressure, not memory.
 pub const APPEND_QUEUE_BYTES: usize = 64 << 20;
+/// Bytes that a consumer of Kafka fetches ahead of processing.
+pub const FETCH_QUEUE_BYTES: usize = 32 << 20;
+/// Bytes of a dead letter: a record as large as the raw topic takes, and its headers.
+pub const LETTER_BYTES: usize = 2 << 20;
 /// Bytes of one durable commit of the embedded log.
 pub const COMMIT_BYTES: usize = 8 << 20;
 /// How long a commit waits for others where the one before was shared: two groups of senders that

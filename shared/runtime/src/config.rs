@@ -52,6 +52,30 @@ impl Env {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// A variable, for whoever keeps it.
+    #[must_use]
+    pub fn owned(&self, name: &str) -> Option<String> {
+        self.get(name).map(str::to_owned)
+    }
+
+    /// A variable that says where something lies, as `KIND:PLACE`: its kind, which is one of
+    /// `kinds`, and its place.
+    ///
+    /// # Errors
+    /// If it is not set, or is of no such form.
+    pub fn location(
+        &self,
+        name: &'static str,
+        meaning: &'static str,
+        kinds: &[&'static str],
+    ) -> Result<(&'static str, &str), ConfigError> {
+        let value = self.required(name, meaning)?;
+        let (kind, place) = value.split_once(':').unwrap_or_default();
+        let kind = kinds.iter().find(|known| **known == kind).filter(|_| !place.is_empty());
+        kind.map(|kind| (*kind, place))
+            .ok_or_else(|| unusable(name, meaning, format!("`{value}` is not")))
+    }
+
     /// A variable that has to be set.
     ///
     /// # Errors
@@ -124,6 +148,16 @@ mod tests {
         assert_eq!(error.to_string(), "PORT cannot be used: it is to be a port to listen on");
         let error = env.required("EMPTY", "what it is for").unwrap_err();
         assert_eq!(error.to_string(), "EMPTY is not set: what it is for");
+    }
+
+    #[test]
+    fn a_location_has_a_kind_that_is_known() {
+        let env = Env::of([("LOG", "kafka:h:1,h:2"), ("OTHER", "x:y"), ("NOWHERE", "sqlite:")]);
+        let location = |name| env.location(name, "sqlite:DIRECTORY", &["sqlite", "kafka"]);
+        assert_eq!(location("LOG").unwrap(), ("kafka", "h:1,h:2"));
+        for name in ["OTHER", "NOWHERE", "UNSET"] {
+            assert!(location(name).unwrap_err().to_string().contains(name));
+        }
     }
 
     #[test]

@@ -77,6 +77,9 @@ pub enum LogError {
         #[source]
         cause: Cause,
     },
+    /// Its topics are not as they are to be, or it lets nobody in.
+    #[error("the log cannot be used: {0}")]
+    Misconfigured(String),
     /// The consumer is not the owner of a partition any more; nothing was written.
     #[error("the partitions have another owner")]
     Fenced,
@@ -201,4 +204,26 @@ pub trait Reader: Send + Sync {
         since_ms: i64,
         visit: &mut (dyn for<'h> FnMut(&'h Head) + Send),
     ) -> Result<(), LogError>;
+}
+
+/// A log as whoever assembles a process has it: every side of it, and its end.
+#[async_trait]
+pub trait Log: Appender + Reader {
+    /// A member of a group that reads the raw topic.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    fn join(&self, group: &str) -> Result<Box<dyn Consumer>, LogError>;
+
+    /// Sees to what waits, and ends: later appends may fail.
+    async fn close(&self);
+
+    /// Drops what is older than its topic's retention at a moment (milliseconds since 1970). A log
+    /// that does so by itself has nothing to do.
+    ///
+    /// # Errors
+    /// If the log cannot be written.
+    async fn expire(&self, _now_ms: i64) -> Result<(), LogError> {
+        Ok(())
+    }
 }

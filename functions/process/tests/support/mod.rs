@@ -24,7 +24,9 @@ use questline_process::{GROUP, Processor, config::Config};
 use questline_runtime::{CancellationToken, clock::now_micros, config::Env, metrics::Metrics};
 use questline_stores::{
     Headers, NewRecord, Topic,
-    log::{Appender as _, Consumer, LogError, PollLimits, Polled, Reader as _, Transaction},
+    log::{
+        Appender as _, Consumer, Log as _, LogError, PollLimits, Polled, Reader as _, Transaction,
+    },
     warehouse::{LedgerState, Query as _, QueryLimits, Rows, Settled, Warehouse, WarehouseError},
 };
 use questline_warehouse_duckdb::DuckdbWarehouse;
@@ -74,7 +76,7 @@ impl Consumer for FailingConsumer {
         }
         self.real.commit(transaction).await?;
         if self.faults.due(&self.faults.after) {
-            self.real = self.log.consumer(GROUP)?;
+            self.real = self.log.join(GROUP)?;
             self.rejoined = true;
             return Err(LogError::Unavailable("planted".into()));
         }
@@ -182,7 +184,7 @@ impl Stage {
         let warehouse =
             FailingWarehouse { real: self.warehouse.clone(), faults: self.writes.clone() };
         let consumer = FailingConsumer {
-            real: self.log.consumer(GROUP).unwrap(),
+            real: self.log.join(GROUP).unwrap(),
             log: self.log.clone(),
             faults: self.commits.clone(),
             rejoined: false,

@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use questline_events::limits::APPEND_QUEUE_BYTES;
 use questline_stores::{
     NewRecord, Topic,
-    log::{Appender, Consumer, Deliveries, Fate, Head, LogError, Reader},
+    log::{Appender, Consumer, Deliveries, Fate, Head, Log, LogError, Reader},
 };
 use rows::Rows;
 use tokio::sync::{Semaphore, oneshot};
@@ -29,7 +29,7 @@ use writer::{Append, Job, Writer};
 /// The file's name in the data directory.
 pub const FILE: &str = "log.sqlite";
 
-/// An open log. Cloning is cheap; the last clone's end is not the log's: see [`SqliteLog::close`].
+/// An open log. Cloning is cheap; the last clone's end is not the log's: see [`Log::close`].
 #[derive(Clone)]
 pub struct SqliteLog {
     shared: Arc<Shared>,
@@ -69,31 +69,6 @@ impl SqliteLog {
             _lock: lock,
         };
         Ok(Self { shared: Arc::new(shared) })
-    }
-
-    /// A member of a group that reads the raw topic.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn consumer(&self, group: &str) -> Result<Box<dyn Consumer>, LogError> {
-        Ok(Box::new(consumer::SqliteConsumer::join(self.shared.clone(), group)?))
-    }
-
-    /// Commits what waits, and ends the writer: later appends fail.
-    pub async fn close(&self) {
-        let (reply, done) = oneshot::channel();
-        self.shared.writer.send(Job::Close(reply));
-        // No answer means that it is closed already.
-        _ = done.await;
-    }
-
-    /// Drops what is older than its topic's retention at a moment (milliseconds since 1970); the
-    /// newest row of a topic stays.
-    ///
-    /// # Errors
-    /// If the file cannot be written.
-    pub async fn expire(&self, now_ms: i64) -> Result<(), LogError> {
-        self.shared.ask(|reply| Job::Expire { now_ms, reply }).await
     }
 }
 
@@ -205,5 +180,25 @@ impl Reader for SqliteLog {
         // A connection of its own: a long look holds up nobody.
         let rows = self.shared.read(Rows::again)?;
         rows.scan(topic, since_ms, show)
+    }
+}
+
+#[async_trait]
+impl Log for SqliteLog {
+    fn join(&self, group: &str) -> Result<Box<dyn Consumer>, LogError> {
+        Ok(Box::new(consumer::SqliteConsumer::join(self.shared.clone(), group)?))
+    }
+
+    /// Commits what waits, and ends the writer: later appends fail.
+    async fn close(&self) {
+        let (reply, done) = oneshot::channel();
+        self.shared.writer.send(Job::Close(reply));
+        // No answer means that it is closed already.
+        _ = done.await;
+    }
+
+    /// The newest row of a topic stays.
+    async fn expire(&self, now_ms: i64) -> Result<(), LogError> {
+        self.shared.ask(|reply| Job::Expire { now_ms, reply }).await
     }
 }

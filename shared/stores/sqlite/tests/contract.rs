@@ -6,7 +6,7 @@ use questline_log_sqlite::{FILE, SqliteLog};
 use questline_stores::{
     NewRecord, Topic,
     contract::log::{OpenLog, suite},
-    log::{Appender, Committed, LogError, PollLimits, Reader, Transaction},
+    log::{Appender, Committed, Log, LogError, PollLimits, Reader, Transaction},
 };
 
 const LIMITS: PollLimits = PollLimits {
@@ -41,7 +41,7 @@ async fn keeps_the_contract_of_a_log() {
         OpenLog {
             appender: Arc::new(log.clone()),
             reader: Arc::new(log),
-            join: Box::new(move |group| joined.consumer(group).unwrap()),
+            join: Box::new(move |group| joined.join(group).unwrap()),
         }
     })
     .await;
@@ -72,7 +72,7 @@ async fn expired_records_are_a_gap_and_offsets_go_on() {
     for n in 0..200 {
         assert!(log.append(Topic::Raw, vec![value("v", n)]).all_stored(1).await);
     }
-    let mut consumer = log.consumer("group").unwrap();
+    let mut consumer = log.join("group").unwrap();
     let read = consumer.poll(LIMITS).await.unwrap().records;
     let next_offset = read[9].offset + 1;
     let committed = Committed { partition: 0, next_offset, metadata: String::new() };
@@ -80,7 +80,7 @@ async fn expired_records_are_a_gap_and_offsets_go_on() {
     drop(consumer);
 
     log.expire(week_ms + 150).await.unwrap();
-    let mut consumer = log.consumer("group").unwrap();
+    let mut consumer = log.join("group").unwrap();
     let polled = consumer.poll(LIMITS).await.unwrap();
     assert_eq!(polled.gaps.len(), 1);
     assert_eq!((polled.gaps[0].partition, polled.gaps[0].offsets.clone()), (0, 10..150));

@@ -1,0 +1,74 @@
+//! What every client shares: its sign-in, and what it says.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use questline_stores::log::LogError;
+use rdkafka::{
+    client::{ClientContext, OAuthToken},
+    config::RDKafkaLogLevel,
+    consumer::ConsumerContext,
+    error::{KafkaError, RDKafkaErrorCode},
+};
+
+/// The context of a client: where its tokens come from.
+#[derive(Clone, Default)]
+pub(crate) struct Context {
+    pub(crate) token: Token,
+}
+
+/// The newest token; a task keeps it new, because librdkafka's callback cannot wait.
+pub(crate) type Token = Arc<Mutex<Option<OAuthToken>>>;
+
+impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(
+        &self,
+        _: Option<&str>,
+    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        let token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
+        let token = token.as_ref().ok_or("there is no token yet")?;
+        Ok(OAuthToken {
+            token: token.token.clone(),
+            principal_name: token.principal_name.clone(),
+            lifetime_ms: token.lifetime_ms,
+        })
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        match level {
+            RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice => {
+                tracing::warn!(facility, message, "kafka");
+            }
+            RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
+                tracing::debug!(facility, message, "kafka");
+            }
+            // A broker that is down is said many times a second; whoever waits for it says it once.
+            _ => tracing::warn!(facility, message, "kafka"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "kafka");
+    }
+}
+
+impl ConsumerContext for Context {}
+
+pub(crate) fn unavailable(error: KafkaError) -> LogError {
+    LogError::Unavailable(error.into())
+}
+
+/// Somebody else has what this process took for its own.
+pub(crate) fn is_fenced(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::Fatal
+            | RDKafkaErrorCode::Fenced
+            | RDKafkaErrorCode::FencedInstanceId
+            | RDKafkaErrorCode::IllegalGeneration
+            | RDKafkaErrorCode::UnknownMemberId
+            | RDKafkaErrorCode::InvalidProducerEpoch
+            | RDKafkaErrorCode::ProducerFenced
+    )
+}

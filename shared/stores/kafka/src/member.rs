@@ -1,0 +1,457 @@
+//! Processing's side: a member of a group, in a thread of its own.
+//!
+//! librdkafka hears of changes of ownership while it is polled, and a batch may take long; so the
+//! thread goes on polling between batches, with its partitions paused. A change is taken note of
+//! when the brokers tell it, and takes effect when the processor polls again: the batch in hand is
+//! committed or abandoned before its partitions go, and the others wait for that as long as
+//! `max.poll.interval.ms` allows.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use questline_stores::{
+    Topic,
+    log::{Assigned, Consumer, Gap, LogError, PollLimits, Polled, Transaction},
+};
+use rdkafka::{
+    Offset, TopicPartitionList,
+    client::{ClientContext, OAuthToken},
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext, ConsumerGroupMetadata},
+    error::{KafkaError, RDKafkaErrorCode},
+    message::Message as _,
+    types::RDKafkaRespErr,
+};
+use tokio::sync::oneshot;
+
+use crate::{
+    client::{Context, is_fenced, unavailable},
+    convert::Gathered,
+    reader::{bounds, committed, is_passing, number},
+    settings::Settings,
+    transaction::Committer,
+};
+
+/// Between two polls while the processor has a batch in hand.
+const KEEP_ALIVE: Duration = Duration::from_millis(500);
+/// One look for a message.
+const LOOK: Duration = Duration::from_millis(50);
+
+enum Request {
+    Poll(PollLimits, oneshot::Sender<Result<Polled, LogError>>),
+    Commit(Transaction, oneshot::Sender<Result<(), LogError>>),
+}
+
+/// The way to the thread. Its end is the member's end.
+pub(crate) struct Member {
+    requests: Option<mpsc::Sender<Request>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Member {
+    pub(crate) fn join(
+        settings: &Settings,
+        context: &Context,
+        group: &str,
+    ) -> Result<Self, LogError> {
+        let changes = Arc::new(Changes {
+            context: context.clone(),
+            heard: Mutex::default(),
+            ending: AtomicBool::new(false),
+        });
+        let consumer: BaseConsumer<Listening> = settings
+            .member(group)
+            .create_with_context(Listening(changes.clone()))
+            .map_err(unavailable)?;
+        consumer.subscribe(&[Topic::Raw.name()]).map_err(unavailable)?;
+        let worker = Worker {
+            consumer,
+            changes,
+            committer: Committer::new(settings.clone(), context.clone(), group),
+            positions: vec![None; Topic::Raw.partitions() as usize],
+            in_hand: None,
+            anew: false,
+            paused: false,
+        };
+        let (requests, inbox) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .name("kafka-member".to_owned())
+            .spawn(move || worker.run(&inbox))
+            .map_err(|error| LogError::Unavailable(error.into()))?;
+        Ok(Self { requests: Some(requests), thread: Some(thread) })
+    }
+
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, LogError>>) -> Request,
+    ) -> Result<T, LogError> {
+        let (reply, answer) = oneshot::channel();
+        if let Some(requests) = &self.requests {
+            _ = requests.send(request(reply));
+        }
+        answer.await.unwrap_or_else(|closed| Err(LogError::Unavailable(closed.into())))
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.requests = None;
+        if let Some(thread) = self.thread.take() {
+            // It leaves the group; a panic there has been shown already.
+            _ = thread.join();
+        }
+    }
+}
+
+#[async_trait]
+impl Consumer for Member {
+    async fn poll(&mut self, limits: PollLimits) -> Result<Polled, LogError> {
+        self.ask(|reply| Request::Poll(limits, reply)).await
+    }
+
+    async fn commit(&mut self, transaction: Transaction) -> Result<(), LogError> {
+        self.ask(|reply| Request::Commit(transaction, reply)).await
+    }
+}
+
+/// What the brokers have said about ownership, and has not taken effect yet.
+struct Changes {
+    context: Context,
+    heard: Mutex<VecDeque<Change>>,
+    /// Nobody polls any more: what is to go goes at once.
+    ending: AtomicBool,
+}
+
+struct Change {
+    gained: bool,
+    /// The session had ended: others have had these partitions since.
+    lost: bool,
+    partitions: TopicPartitionList,
+}
+
+struct Listening(Arc<Changes>);
+
+impl ClientContext for Listening {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(
+        &self,
+        config: Option<&str>,
+    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.0.context.generate_oauth_token(config)
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.0.context.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.0.context.error(error, reason);
+    }
+}
+
+impl ConsumerContext for Listening {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        event: RDKafkaRespErr,
+        partitions: &mut TopicPartitionList,
+    ) {
+        if self.0.ending.load(Ordering::Acquire) {
+            // Closing waits for this; an error leaves nothing that could be waited for.
+            _ = consumer.incremental_unassign(partitions);
+            return;
+        }
+        let change = Change {
+            gained: event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS,
+            lost: consumer.assignment_lost(),
+            partitions: partitions.clone(),
+        };
+        self.0.heard.lock().unwrap_or_else(PoisonError::into_inner).push_back(change);
+    }
+}
+
+struct Worker {
+    consumer: BaseConsumer<Listening>,
+    changes: Arc<Changes>,
+    committer: Committer,
+    /// The next offset of each partition; none where it is not ours.
+    positions: Vec<Option<i64>>,
+    /// As what member the batch in hand was polled.
+    in_hand: Option<ConsumerGroupMetadata>,
+    /// Nothing in hand counts any more: begin again where the group has committed.
+    anew: bool,
+    paused: bool,
+}
+
+impl Worker {
+    fn run(mut self, inbox: &mpsc::Receiver<Request>) {
+        loop {
+            match inbox.recv_timeout(KEEP_ALIVE) {
+                Ok(Request::Poll(limits, reply)) => {
+                    let polled = self.poll(limits);
+                    self.anew |= polled.is_err();
+                    // Nobody has what nobody waited for.
+                    self.anew |= reply.send(polled).is_err();
+                }
+                Ok(Request::Commit(transaction, reply)) => {
+                    let result = self.commit(&transaction);
+                    self.anew |= result.is_err();
+                    _ = reply.send(result);
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) => self.keep_alive(),
+                Err(mpsc::RecvTimeoutError::Disconnected) => return self.end(),
+            }
+        }
+    }
+
+    /// Leaves the group, when it is dropped: changes that wait are not waited for any more.
+    fn end(self) {
+        self.changes.ending.store(true, Ordering::Release);
+        let heard =
+            std::mem::take(&mut *self.changes.heard.lock().unwrap_or_else(PoisonError::into_inner));
+        for change in heard {
+            let result = if change.gained {
+                self.consumer.incremental_assign(&TopicPartitionList::new())
+            } else {
+                self.consumer.incremental_unassign(&change.partitions)
+            };
+            if let Err(error) = result {
+                tracing::debug!(%error, "kafka.member");
+            }
+        }
+    }
+
+    fn poll(&mut self, limits: PollLimits) -> Result<Polled, LogError> {
+        self.in_hand = None;
+        self.committer.begin()?;
+        let mut polled = Polled::default();
+        if std::mem::take(&mut self.anew) {
+            self.begin_anew(&mut polled)?;
+        }
+        self.resume()?;
+        let mut gathered = Gathered::default();
+        let mut until = Instant::now() + limits.wait;
+        loop {
+            let first = gathered.len() == 0;
+            // What was read before a change of ownership is settled before it takes effect.
+            if first {
+                self.change_owners(&mut polled)?;
+            }
+            let ownership = !polled.assigned.is_empty() || !polled.revoked.is_empty();
+            let full = gathered.len() >= limits.records || gathered.bytes() >= limits.bytes;
+            let left = until.saturating_duration_since(Instant::now());
+            if full || ownership || (!first && self.has_news()) {
+                break;
+            }
+            let before = gathered.len();
+            self.look(left.min(LOOK), &mut gathered, &mut polled)?;
+            // The time is up, and there is nothing more at hand.
+            if left.is_zero() && gathered.len() == before {
+                break;
+            }
+            if first && gathered.len() > 0 {
+                until = Instant::now() + limits.linger;
+            }
+        }
+        if gathered.len() > 0 {
+            self.in_hand = self.consumer.group_metadata();
+        }
+        polled.records = gathered.into_records();
+        Ok(polled)
+    }
+
+    fn look(
+        &mut self,
+        patience: Duration,
+        gathered: &mut Gathered,
+        polled: &mut Polled,
+    ) -> Result<(), LogError> {
+        let message = match self.consumer.poll(patience) {
+            None => return Ok(()),
+            Some(Err(error)) => return passing(error),
+            Some(Ok(message)) => message,
+        };
+        let partition = message.partition().unsigned_abs();
+        let Some(Some(position)) = self.positions.get_mut(partition as usize) else {
+            return Ok(());
+        };
+        let (expected, offset) = (*position, message.offset());
+        if offset < expected {
+            return Ok(());
+        }
+        *position = offset + 1;
+        gathered.push(&message);
+        drop(message);
+        if offset > expected {
+            // Others' transactions leave holes too: only what the topic no longer has is lost.
+            let kept = self.first_kept()?;
+            let until = kept.get(partition as usize).map_or(offset, |kept| offset.min(*kept));
+            if until > expected {
+                polled.gaps.push(Gap { partition, offsets: expected..until });
+            }
+        }
+        Ok(())
+    }
+
+    fn first_kept(&self) -> Result<Vec<i64>, LogError> {
+        bounds(&self.consumer, Topic::Raw, Offset::Beginning)
+    }
+
+    fn has_news(&self) -> bool {
+        !self.changes.heard.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Lets the changes that were heard of take effect.
+    fn change_owners(&mut self, polled: &mut Polled) -> Result<(), LogError> {
+        loop {
+            let mut heard = self.changes.heard.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(change) = heard.pop_front() else { return Ok(()) };
+            drop(heard);
+            let partitions: Vec<u32> =
+                change.partitions.elements().iter().map(|e| e.partition().unsigned_abs()).collect();
+            let result = if change.gained {
+                self.take(&partitions, polled)
+            } else {
+                self.give_up(&partitions, polled);
+                self.consumer.incremental_unassign(&change.partitions).map_err(unavailable)
+            };
+            if let Err(error) = result {
+                // It is heard of again.
+                let mut heard = self.changes.heard.lock().unwrap_or_else(PoisonError::into_inner);
+                heard.push_front(change);
+                return Err(error);
+            }
+        }
+    }
+
+    fn give_up(&mut self, partitions: &[u32], polled: &mut Polled) {
+        for partition in partitions {
+            if let Some(position) = self.positions.get_mut(*partition as usize)
+                && position.take().is_some()
+            {
+                polled.revoked.push(*partition);
+            }
+        }
+    }
+
+    fn take(&mut self, partitions: &[u32], polled: &mut Polled) -> Result<(), LogError> {
+        let starts = self.starts(partitions, polled)?;
+        self.consumer.incremental_assign(&starts).map_err(unavailable)
+    }
+
+    /// Where the group goes on, and what has expired before it came there.
+    fn starts(
+        &mut self,
+        partitions: &[u32],
+        polled: &mut Polled,
+    ) -> Result<TopicPartitionList, LogError> {
+        let mut starts = TopicPartitionList::with_capacity(partitions.len());
+        if partitions.is_empty() {
+            return Ok(starts);
+        }
+        let (found, kept) = (committed(&self.consumer, partitions)?, self.first_kept()?);
+        for element in found.elements() {
+            let partition = element.partition().unsigned_abs();
+            let first = kept.get(partition as usize).copied().unwrap_or(0);
+            // A group that never committed begins at the earliest record: no gap, no loss.
+            let next_offset = match element.offset() {
+                Offset::Offset(offset) => offset,
+                _ => first,
+            };
+            if next_offset < first {
+                polled.gaps.push(Gap { partition, offsets: next_offset..first });
+            }
+            let start = Offset::Offset(next_offset.max(first));
+            starts
+                .add_partition_offset(Topic::Raw.name(), number(partition), start)
+                .map_err(unavailable)?;
+            if let Some(position) = self.positions.get_mut(partition as usize) {
+                *position = Some(next_offset.max(first));
+            }
+            let metadata = element.metadata().to_owned();
+            polled.assigned.push(Assigned { partition, next_offset, metadata });
+        }
+        Ok(starts)
+    }
+
+    /// Goes back to where the group has committed, on all partitions that are ours.
+    fn begin_anew(&mut self, polled: &mut Polled) -> Result<(), LogError> {
+        let ours: Vec<u32> =
+            (0..).zip(&self.positions).filter_map(|(p, at)| at.is_some().then_some(p)).collect();
+        let result = self.starts(&ours, polled).and_then(|starts| {
+            polled.revoked.extend(&ours);
+            // Out and in again: a seek would leave what was fetched ahead in the queue.
+            let ours = self.consumer.assignment().map_err(unavailable)?;
+            self.consumer.incremental_unassign(&ours).map_err(unavailable)?;
+            self.paused = false;
+            self.consumer.incremental_assign(&starts).map_err(unavailable)
+        });
+        self.anew |= result.is_err();
+        result
+    }
+
+    fn commit(&mut self, transaction: &Transaction) -> Result<(), LogError> {
+        let Some(polled_as) = self.in_hand.take() else { return Err(LogError::Fenced) };
+        let heard = self.changes.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let (news, lost) = (!heard.is_empty(), heard.iter().any(|change| change.lost));
+        drop(heard);
+        if lost || self.consumer.assignment_lost() {
+            return Err(LogError::Fenced);
+        }
+        // The brokers refuse a member of an older generation. Where a newer one was announced and
+        // waits for us, the partitions are ours until we say so.
+        let member = if news { self.consumer.group_metadata() } else { Some(polled_as) };
+        let member = member.ok_or(LogError::Fenced)?;
+        self.committer.commit(transaction, &member)
+    }
+
+    /// The processor is at work: heartbeats and news go on, records do not.
+    fn keep_alive(&mut self) {
+        self.committer.tick();
+        if !self.paused
+            && let Ok(ours) = self.consumer.assignment()
+        {
+            self.paused = self.consumer.pause(&ours).is_ok();
+        }
+        match self.consumer.poll(Duration::ZERO) {
+            // It was on its way already: nobody has it.
+            Some(Ok(_)) => self.anew = true,
+            Some(Err(error)) => tracing::debug!(%error, "kafka.member"),
+            None => {}
+        }
+    }
+
+    fn resume(&mut self) -> Result<(), LogError> {
+        if std::mem::take(&mut self.paused) {
+            let ours = self.consumer.assignment().map_err(unavailable)?;
+            self.consumer.resume(&ours).map_err(unavailable)?;
+        }
+        Ok(())
+    }
+}
+
+/// A broker that is away comes back; whoever has our name, or our rights, stays.
+fn passing(error: KafkaError) -> Result<(), LogError> {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::PollExceeded) => Ok(()),
+        Some(code) if is_fenced(code) => {
+            tracing::error!(%error, "kafka.fenced");
+            Err(LogError::Fenced)
+        }
+        _ if is_passing(&error) => {
+            tracing::debug!(%error, "kafka.member");
+            Ok(())
+        }
+        _ => Err(unavailable(error)),
+    }
+}

@@ -1,0 +1,262 @@
+//! The onlooker's side: ends, committed offsets, and heads. Every call asks the brokers and blocks.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use questline_events::headers::Block;
+use questline_stores::{
+    Headers, Topic,
+    log::{Head, LogError},
+};
+use rdkafka::{
+    ClientConfig, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    message::{BorrowedMessage, Headers as _, Message as _},
+};
+
+use crate::{
+    client::{Context, unavailable},
+    settings::Settings,
+};
+
+/// How long a question to the brokers may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// A reader that gets no further for so long gives up: a transaction that a dead process left open
+/// ends before that.
+const STALLED: Duration = Duration::from_secs(60);
+
+pub(crate) type Client = BaseConsumer<Context>;
+
+/// Asks the brokers, for any group.
+pub(crate) struct Onlooker {
+    settings: Settings,
+    context: Context,
+    clients: Mutex<HashMap<String, Arc<Client>>>,
+}
+
+/// The group of no member, in whose name is asked what no group has to do with.
+const NOBODY: &str = "questline.onlooker";
+
+impl Onlooker {
+    pub(crate) fn new(settings: Settings, context: Context) -> Self {
+        Self { settings, context, clients: Mutex::default() }
+    }
+
+    /// A client that asks in the name of a group.
+    fn asking(&self, group: &str) -> Result<Arc<Client>, LogError> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let client = match clients.get(group) {
+            Some(client) => client.clone(),
+            None => {
+                let mut config = self.settings.reader(group);
+                if group == NOBODY {
+                    // Where a partition ends, whatever a transaction still holds back.
+                    config.set("isolation.level", "read_uncommitted");
+                }
+                let client = Arc::new(self.create(&config)?);
+                clients.insert(group.to_owned(), client.clone());
+                client
+            }
+        };
+        // Tokens are renewed while a client is polled; it has no records to give.
+        _ = client.poll(Duration::ZERO);
+        Ok(client)
+    }
+
+    fn create(&self, config: &ClientConfig) -> Result<Client, LogError> {
+        config.create_with_context(self.context.clone()).map_err(unavailable)
+    }
+
+    /// The offset after the last record of each partition.
+    pub(crate) fn ends(&self, topic: Topic) -> Result<Vec<i64>, LogError> {
+        bounds(&*self.asking(NOBODY)?, topic, Offset::End)
+    }
+
+    /// The offset that a group has committed on each partition of the raw topic.
+    pub(crate) fn committed(&self, group: &str) -> Result<Vec<Option<i64>>, LogError> {
+        let partitions: Vec<u32> = (0..Topic::Raw.partitions()).collect();
+        let found = committed(&*self.asking(group)?, &partitions)?;
+        Ok(by_partition(&found, partitions.len()))
+    }
+
+    /// Shows heads up to where the topic ends now; what a transaction still holds back is waited
+    /// for.
+    pub(crate) fn scan(
+        &self,
+        topic: Topic,
+        partitions: &[u32],
+        since_ms: i64,
+        show: &mut dyn FnMut(Head),
+    ) -> Result<(), LogError> {
+        let mut config = self.settings.reader(NOBODY);
+        let client = self.create(config.set("enable.partition.eof", "true"))?;
+        _ = client.poll(Duration::ZERO);
+        let ends = self.ends(topic)?;
+        let settled = |stable: &[i64]| {
+            partitions.iter().all(|partition| {
+                let partition = *partition as usize;
+                stable.get(partition) >= ends.get(partition)
+            })
+        };
+        let started = Instant::now();
+        while !settled(&bounds(&client, topic, Offset::End)?) {
+            if started.elapsed() > STALLED {
+                return Err(stalled());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let mut times = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions {
+            times
+                .add_partition_offset(topic.name(), number(*partition), Offset::Offset(since_ms))
+                .map_err(unavailable)?;
+        }
+        let questions = self.asking(NOBODY)?;
+        let found = patiently(|| sound(questions.offsets_for_times(times.clone(), PATIENCE)?))?;
+        let mut from = TopicPartitionList::new();
+        for start in found.elements() {
+            if let Offset::Offset(_) = start.offset() {
+                from.add_partition_offset(topic.name(), start.partition(), start.offset())
+                    .map_err(unavailable)?;
+            }
+        }
+        client.assign(&from).map_err(unavailable)?;
+        read_to_end(&client, from.count(), since_ms, show)
+    }
+}
+
+fn read_to_end(
+    client: &Client,
+    partitions: usize,
+    since_ms: i64,
+    show: &mut dyn FnMut(Head),
+) -> Result<(), LogError> {
+    let (mut ended, mut heard) = (HashSet::new(), Instant::now());
+    while ended.len() < partitions {
+        match client.poll(Duration::from_millis(100)) {
+            Some(Ok(message)) => {
+                heard = Instant::now();
+                let head = head(&message);
+                if head.timestamp_ms >= since_ms {
+                    show(head);
+                }
+            }
+            Some(Err(KafkaError::PartitionEOF(partition))) => _ = ended.insert(partition),
+            Some(Err(error)) if !is_passing(&error) => return Err(unavailable(error)),
+            Some(Err(_)) | None => {}
+        }
+        if heard.elapsed() > STALLED {
+            return Err(stalled());
+        }
+    }
+    Ok(())
+}
+
+fn stalled() -> LogError {
+    unavailable(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut))
+}
+
+/// One bound of every partition of a topic, in one request to each broker: librdkafka takes these
+/// two for moments.
+pub(crate) fn bounds<C: ConsumerContext>(
+    client: &BaseConsumer<C>,
+    topic: Topic,
+    bound: Offset,
+) -> Result<Vec<i64>, LogError> {
+    let mut asked = TopicPartitionList::with_capacity(topic.partitions() as usize);
+    for partition in 0..topic.partitions() {
+        asked.add_partition_offset(topic.name(), number(partition), bound).map_err(unavailable)?;
+    }
+    let found = patiently(|| sound(client.offsets_for_times(asked.clone(), PATIENCE)?))?;
+    let bounds = by_partition(&found, topic.partitions() as usize);
+    Ok(bounds.into_iter().map(Option::unwrap_or_default).collect())
+}
+
+fn by_partition(found: &TopicPartitionList, partitions: usize) -> Vec<Option<i64>> {
+    let mut offsets = vec![None; partitions];
+    for element in found.elements() {
+        let place = usize::try_from(element.partition()).ok();
+        if let (Some(slot), Offset::Offset(offset)) =
+            (place.and_then(|place| offsets.get_mut(place)), element.offset())
+        {
+            *slot = Some(offset);
+        }
+    }
+    offsets
+}
+
+/// A partition as librdkafka counts them.
+pub(crate) fn number(partition: u32) -> i32 {
+    i32::try_from(partition).unwrap_or(i32::MAX)
+}
+
+/// What a group has committed on some partitions of the raw topic, with its metadata.
+pub(crate) fn committed<C: ConsumerContext>(
+    client: &BaseConsumer<C>,
+    partitions: &[u32],
+) -> Result<TopicPartitionList, LogError> {
+    let mut asked = TopicPartitionList::with_capacity(partitions.len());
+    for partition in partitions {
+        asked.add_partition(Topic::Raw.name(), number(*partition));
+    }
+    patiently(|| sound(client.committed_offsets(asked.clone(), PATIENCE)?))
+}
+
+/// Asks again while brokers change their roles, or come up, for as long as one question may take.
+pub(crate) fn patiently<T>(mut ask: impl FnMut() -> KafkaResult<T>) -> Result<T, LogError> {
+    let started = Instant::now();
+    loop {
+        match ask() {
+            Err(error) if is_passing(&error) && started.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            answered => return answered.map_err(unavailable),
+        }
+    }
+}
+
+/// An answer in which no partition has an error of its own.
+fn sound(found: TopicPartitionList) -> KafkaResult<TopicPartitionList> {
+    for element in found.elements() {
+        element.error()?;
+    }
+    Ok(found)
+}
+
+fn head(message: &BorrowedMessage<'_>) -> Head {
+    let mut block = Vec::new();
+    for header in message.headers().iter().flat_map(|headers| headers.iter()) {
+        Block::push(&mut block, header.key, header.value.unwrap_or_default());
+    }
+    Head {
+        partition: message.partition().unsigned_abs(),
+        timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
+        headers: Headers::from_block(block.into()),
+    }
+}
+
+/// A broker that is away comes back: whoever waits goes on waiting.
+pub(crate) fn is_passing(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::Resolve
+                | RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::NotCoordinator
+                | RDKafkaErrorCode::CoordinatorLoadInProgress
+                | RDKafkaErrorCode::CoordinatorNotAvailable
+                | RDKafkaErrorCode::NetworkException
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::UnknownLeaderEpoch
+                | RDKafkaErrorCode::FencedLeaderEpoch
+        )
+    )
+}

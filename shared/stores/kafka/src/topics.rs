@@ -1,0 +1,169 @@
+//! The three topics: made on purpose, and checked at every start.
+
+use std::time::Duration;
+
+use questline_events::limits::LETTER_BYTES;
+use questline_stores::{Topic, log::LogError};
+use rdkafka::{
+    admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
+    client::Client,
+    error::RDKafkaErrorCode,
+    types::RDKafkaType,
+};
+
+use crate::{
+    client::{Context, unavailable},
+    reader::{PATIENCE, patiently},
+    settings::Settings,
+};
+
+/// Copies of every record, and how many must be in sync before it counts as stored.
+const REPLICATION: i32 = 3;
+const IN_SYNC: i32 = 2;
+
+/// What a topic is configured to be, by Kafka's names.
+fn wanted(topic: Topic, in_sync: i32) -> [(&'static str, String); 5] {
+    [
+        ("retention.ms", topic.retention().as_millis().to_string()),
+        ("min.insync.replicas", in_sync.to_string()),
+        ("unclean.leader.election.enable", "false".to_owned()),
+        ("cleanup.policy", "delete".to_owned()),
+        ("max.message.bytes", message_bytes(topic).to_string()),
+    ]
+}
+
+/// A letter carries a record of any size that the raw topic takes, and more headers.
+const fn message_bytes(topic: Topic) -> usize {
+    match topic {
+        Topic::Raw | Topic::Enriched => 1 << 20,
+        Topic::Dlq => LETTER_BYTES,
+    }
+}
+
+/// How many copies there are to be, and how many in sync: fewer on a laptop's own broker.
+fn copies(settings: &Settings, brokers: usize) -> (i32, i32) {
+    let brokers = i32::try_from(brokers).unwrap_or(i32::MAX);
+    if settings.is_loopback() && brokers < REPLICATION {
+        (brokers, brokers.min(IN_SYNC))
+    } else {
+        (REPLICATION, IN_SYNC)
+    }
+}
+
+/// Makes the topics that are missing; what there is is left as it is. Gives the names of those made.
+pub(crate) async fn create(
+    settings: &Settings,
+    context: &Context,
+) -> Result<Vec<&'static str>, LogError> {
+    let admin: AdminClient<Context> =
+        settings.client().create_with_context(context.clone()).map_err(unavailable)?;
+    let brokers = brokers(admin.inner())?;
+    let (replication, in_sync) = copies(settings, brokers);
+    let configs = Topic::ALL.map(|topic| wanted(topic, in_sync));
+    let topics: Vec<_> = Topic::ALL
+        .into_iter()
+        .zip(&configs)
+        .map(|(topic, config)| {
+            let partitions = i32::try_from(topic.partitions()).unwrap_or(i32::MAX);
+            let replication = TopicReplication::Fixed(replication);
+            let fresh = NewTopic::new(topic.name(), partitions, replication);
+            config.iter().fold(fresh, |topic, (name, value)| topic.set(name, value))
+        })
+        .collect();
+    let options = AdminOptions::new()
+        .request_timeout(Some(Duration::from_secs(30)))
+        .operation_timeout(Some(Duration::from_secs(30)));
+    let made = admin.create_topics(&topics, &options).await.map_err(unavailable)?;
+    let mut names = Vec::new();
+    for (topic, made) in Topic::ALL.into_iter().zip(made) {
+        match made {
+            Ok(_) => names.push(topic.name()),
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((name, code)) => {
+                let why = format!("the topic {name} cannot be made: {code}");
+                return Err(LogError::Misconfigured(why));
+            }
+        }
+    }
+    Ok(names)
+}
+
+fn brokers<C: rdkafka::ClientContext>(client: &Client<C>) -> Result<usize, LogError> {
+    let metadata = patiently(|| client.fetch_metadata(None, PATIENCE))?;
+    Ok(metadata.brokers().len())
+}
+
+/// Checks the topics; the error names what is wrong with them, and the mend.
+pub(crate) async fn check(settings: &Settings, context: &Context) -> Result<(), LogError> {
+    let admin: AdminClient<Context> =
+        settings.client().create_with_context(context.clone()).map_err(unavailable)?;
+    let (replication, in_sync) = copies(settings, brokers(admin.inner())?);
+    let mut wrong = Vec::new();
+    for topic in Topic::ALL {
+        let name = topic.name();
+        let metadata = patiently(|| admin.inner().fetch_metadata(Some(name), PATIENCE))?;
+        let partitions = metadata.topics().first().map_or(&[][..], |found| found.partitions());
+        if partitions.is_empty() {
+            wrong.push(format!("{name} does not exist"));
+            continue;
+        }
+        if partitions.len() != topic.partitions() as usize {
+            let found = partitions.len();
+            wrong.push(format!(
+                "{name} has {found} partitions, and is to have {}",
+                topic.partitions()
+            ));
+        }
+        let fewest = partitions.iter().map(|partition| partition.replicas().len()).min();
+        if fewest.and_then(|fewest| i32::try_from(fewest).ok()) < Some(replication) {
+            let found = fewest.unwrap_or(0);
+            wrong.push(format!("{name} has {found} replicas, and is to have {replication}"));
+        }
+        wrong.extend(configured(&admin, topic, in_sync).await?);
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(LogError::Misconfigured(format!(
+        "{}; `questline topics` makes what is missing, the rest is the broker's \
+         administration's",
+        wrong.join("; ")
+    )))
+}
+
+async fn configured(
+    admin: &AdminClient<Context>,
+    topic: Topic,
+    in_sync: i32,
+) -> Result<Vec<String>, LogError> {
+    let options = AdminOptions::new().request_timeout(Some(PATIENCE));
+    let asked = [ResourceSpecifier::Topic(topic.name())];
+    let found = admin.describe_configs(&asked, &options).await.map_err(unavailable)?;
+    let Some(Ok(config)) = found.into_iter().next() else {
+        return Ok(vec![format!("the configuration of {} cannot be read", topic.name())]);
+    };
+    let differs = |(name, value): &(&str, String)| {
+        let found = config.get(name).and_then(|entry| entry.value.clone()).unwrap_or_default();
+        // More retention, more copies in sync and larger messages do no harm.
+        let enough = match (found.parse::<i64>(), value.parse::<i64>()) {
+            (Ok(found), Ok(value)) => found >= value || found == -1,
+            _ => found == *value,
+        };
+        (!enough).then(|| format!("{}: {name} is {found}, and is to be {value}", topic.name()))
+    };
+    Ok(wanted(topic, in_sync).iter().filter_map(differs).collect())
+}
+
+/// The cluster's id and the raw topic's: another log has another.
+pub(crate) fn log_id(settings: &Settings, context: &Context) -> Result<String, LogError> {
+    let config = settings.client();
+    let native = config.create_native_config().map_err(unavailable)?;
+    let kind = RDKafkaType::RD_KAFKA_PRODUCER;
+    let client = Client::new(&config, native, kind, context.clone()).map_err(unavailable)?;
+    let cluster = client.fetch_cluster_id(PATIENCE);
+    let topic = crate::identity::topic_id(&client, Topic::Raw.name(), PATIENCE);
+    match (cluster, topic) {
+        (Some(cluster), Some(topic)) => Ok(format!("{cluster}.{topic}")),
+        _ => Err(LogError::Unavailable("the cluster does not tell its id and its topic's".into())),
+    }
+}

@@ -1,0 +1,186 @@
+//! One Kafka transaction carries the records produced and the offsets consumed.
+
+use std::time::{Duration, Instant};
+
+use questline_stores::{
+    Topic,
+    log::{LogError, Transaction},
+};
+use rdkafka::{
+    Offset, TopicPartitionList,
+    client::{ClientContext, OAuthToken},
+    config::RDKafkaLogLevel,
+    consumer::ConsumerGroupMetadata,
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    producer::{BaseProducer, DeliveryResult, Producer as _, ProducerContext},
+};
+
+use crate::{
+    client::{Context, is_fenced, unavailable},
+    convert::outgoing,
+    settings::Settings,
+};
+
+/// One attempt at a step of a transaction.
+const STEP: Duration = Duration::from_secs(10);
+/// All attempts: a transaction open for longer is ended by the broker.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Commits transactions, one after the other.
+pub(crate) struct Committer {
+    settings: Settings,
+    context: Context,
+    group: String,
+    /// None before the first transaction, and after one whose end is not known.
+    producer: Option<BaseProducer<Quiet>>,
+}
+
+/// What becomes of single records is the transaction's fate.
+struct Quiet(Context);
+
+impl ClientContext for Quiet {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(
+        &self,
+        config: Option<&str>,
+    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.0.generate_oauth_token(config)
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.0.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.0.error(error, reason);
+    }
+}
+
+impl ProducerContext for Quiet {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
+}
+
+impl Committer {
+    pub(crate) fn new(settings: Settings, context: Context, group: &str) -> Self {
+        Self { settings, context, group: group.to_owned(), producer: None }
+    }
+
+    /// Ends what this instance left open when it was here last, and fences that one for good.
+    pub(crate) fn begin(&mut self) -> Result<(), LogError> {
+        if self.producer.is_some() {
+            return Ok(());
+        }
+        let config = self.settings.transactional(&self.group);
+        let producer: BaseProducer<Quiet> =
+            config.create_with_context(Quiet(self.context.clone())).map_err(unavailable)?;
+        producer.poll(Duration::ZERO);
+        persevere(|| producer.init_transactions(STEP)).map_err(failure)?;
+        self.producer = Some(producer);
+        Ok(())
+    }
+
+    /// Commits all of it or nothing. After an error it is not known which: the offsets that the
+    /// group has committed tell.
+    pub(crate) fn commit(
+        &mut self,
+        transaction: &Transaction,
+        member: &ConsumerGroupMetadata,
+    ) -> Result<(), LogError> {
+        self.begin()?;
+        let Some(producer) = self.producer.take() else { return Err(LogError::Fenced) };
+        let result = attempt(&producer, transaction, member);
+        let usable = match &result {
+            Ok(()) => true,
+            // A producer whose transaction cannot be aborted begins anew, which fences this one.
+            Err(error) => {
+                !is_fatal(error) && persevere(|| producer.abort_transaction(STEP)).is_ok()
+            }
+        };
+        if usable {
+            self.producer = Some(producer);
+        }
+        result.map_err(failure)
+    }
+
+    /// Lets the client renew its token.
+    pub(crate) fn tick(&self) {
+        if let Some(producer) = &self.producer {
+            producer.poll(Duration::ZERO);
+        }
+    }
+}
+
+fn attempt(
+    producer: &BaseProducer<Quiet>,
+    transaction: &Transaction,
+    member: &ConsumerGroupMetadata,
+) -> KafkaResult<()> {
+    producer.begin_transaction()?;
+    for (topic, record) in &transaction.records {
+        send(producer, *topic, record)?;
+    }
+    let mut offsets = TopicPartitionList::with_capacity(transaction.offsets.len());
+    for committed in &transaction.offsets {
+        let partition = i32::try_from(committed.partition).unwrap_or(i32::MAX);
+        offsets.add_partition_offset(
+            Topic::Raw.name(),
+            partition,
+            Offset::Offset(committed.next_offset),
+        )?;
+        if let Some(mut element) = offsets.find_partition(Topic::Raw.name(), partition) {
+            element.set_metadata(&committed.metadata);
+        }
+    }
+    producer.flush(DEADLINE)?;
+    persevere(|| producer.send_offsets_to_transaction(&offsets, member, STEP))?;
+    persevere(|| producer.commit_transaction(STEP))
+}
+
+fn send(
+    producer: &BaseProducer<Quiet>,
+    topic: Topic,
+    record: &questline_stores::NewRecord,
+) -> KafkaResult<()> {
+    let started = Instant::now();
+    loop {
+        match producer.send(outgoing(topic.name(), record, ())) {
+            Ok(()) => return Ok(()),
+            Err((error, _))
+                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull)
+                    && started.elapsed() < DEADLINE =>
+            {
+                producer.poll(Duration::from_millis(10));
+            }
+            Err((error, _)) => return Err(error),
+        }
+    }
+}
+
+/// Repeats a step that may be repeated.
+fn persevere(mut step: impl FnMut() -> KafkaResult<()>) -> KafkaResult<()> {
+    let started = Instant::now();
+    loop {
+        match step() {
+            Err(KafkaError::Transaction(error))
+                if error.is_retriable() && started.elapsed() < DEADLINE => {}
+            result => return result,
+        }
+    }
+}
+
+fn is_fatal(error: &KafkaError) -> bool {
+    matches!(error, KafkaError::Transaction(error) if error.is_fatal())
+}
+
+fn failure(error: KafkaError) -> LogError {
+    match error.rdkafka_error_code() {
+        Some(code) if is_fenced(code) => {
+            tracing::warn!(%error, "kafka.fenced");
+            LogError::Fenced
+        }
+        _ => unavailable(error),
+    }
+}

@@ -1,0 +1,141 @@
+//! The log port's contract on Apache Kafka itself, and what is this adapter's own.
+#![allow(clippy::unwrap_used, reason = "test helpers")]
+
+use std::{cell::RefCell, sync::Arc, time::Duration};
+
+use questline_log_kafka::{KafkaLog, Settings};
+use questline_stores::{
+    NewRecord, Topic,
+    contract::log::{OpenLog, suite},
+    log::{Appender as _, Log as _, LogError, PollLimits, Reader as _, Transaction},
+};
+use questline_testing::Kafka;
+use rdkafka::{
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+};
+
+const LIMITS: PollLimits = PollLimits {
+    records: 1_000,
+    bytes: 1 << 20,
+    wait: Duration::from_millis(200),
+    linger: Duration::ZERO,
+};
+
+fn admin(brokers: &str) -> AdminClient<DefaultClientContext> {
+    rdkafka::ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap()
+}
+
+/// Topics of the same names, and another log.
+async fn anew(settings: &Settings) {
+    let admin = admin(&settings.brokers);
+    let names = Topic::ALL.map(Topic::name);
+    for _ in 0..100 {
+        admin.delete_topics(&names, &AdminOptions::new()).await.unwrap();
+        // The names are free when the deletion has got around.
+        if KafkaLog::create_topics(settings).await.is_ok_and(|made| made.len() == names.len()) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    unreachable!("the topics are not made anew");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keeps_the_contract_of_a_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let kafka = Kafka::start(folder.path());
+    let settings = Settings::at(&kafka.brokers());
+    let current = RefCell::new(String::new());
+    suite(async |name: &str| {
+        if *current.borrow() != name {
+            anew(&settings).await;
+            name.clone_into(&mut current.borrow_mut());
+        }
+        let log = Arc::new(KafkaLog::open(settings.clone()).await.unwrap());
+        let joined = log.clone();
+        OpenLog {
+            appender: log.clone(),
+            reader: log,
+            join: Box::new(move |group| joined.join(group).unwrap()),
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn topics_that_are_not_as_they_are_to_be_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let kafka = Kafka::start(folder.path());
+    let settings = Settings::at(&kafka.brokers());
+    let refusal = async || {
+        let refused = KafkaLog::open(settings.clone()).await.err();
+        assert!(matches!(refused, Some(LogError::Misconfigured(_))), "{refused:?}");
+        refused.map(|why| why.to_string()).unwrap_or_default()
+    };
+    let why = refusal().await;
+    for topic in Topic::ALL {
+        assert!(why.contains(&format!("{} does not exist", topic.name())), "{why}");
+    }
+    let few = NewTopic::new(Topic::Raw.name(), 4, TopicReplication::Fixed(1));
+    admin(&settings.brokers).create_topics([&few], &AdminOptions::new()).await.unwrap();
+    assert!(matches!(
+        KafkaLog::create_topics(&settings).await,
+        Err(LogError::Misconfigured(why)) if why.contains("has 4 partitions, and is to have 64")
+    ));
+    let why = refusal().await;
+    assert!(why.contains("game-events-raw has 4 partitions, and is to have 64"), "{why}");
+    assert!(!why.contains("does not exist"), "the others were made: {why}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_comes_back_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut kafka = Kafka::start(folder.path());
+    let settings = Settings { instance: Some("one".into()), ..Settings::at(&kafka.brokers()) };
+    KafkaLog::create_topics(&settings).await.unwrap();
+    let log = KafkaLog::open(settings).await.unwrap();
+    let record = |value: &'static str| NewRecord {
+        key: Some("k".into()),
+        value: Some(value.into()),
+        ..NewRecord::default()
+    };
+    assert!(log.append(Topic::Raw, vec![record("before")]).all_stored(1).await);
+    let mut consumer = log.join("group").unwrap();
+    let mut read = Vec::new();
+    while read.is_empty() {
+        read = consumer.poll(LIMITS).await.unwrap().records;
+    }
+    kafka.kill();
+    let waiting = log.append(Topic::Raw, vec![record("while it is away")]);
+    assert!(log.ready().await.is_err());
+    kafka.restart();
+    assert!(waiting.all_stored(1).await, "it was kept until the broker came back");
+    let after = read[0].offset + 1;
+    let offsets = |next_offset| {
+        vec![questline_stores::log::Committed {
+            partition: read[0].partition,
+            next_offset,
+            metadata: "m".into(),
+        }]
+    };
+    // What was in hand when it went may be committed or not: either way nothing is lost or doubled.
+    let committed =
+        consumer.commit(Transaction { records: Vec::new(), offsets: offsets(after) }).await;
+    let mut values = Vec::new();
+    let expected = 1 + usize::from(committed.is_err());
+    for _ in 0..150 {
+        if let Ok(polled) = consumer.poll(LIMITS).await {
+            values.extend(polled.records.into_iter().filter_map(|record| record.value));
+        }
+        if values.len() >= expected {
+            break;
+        }
+    }
+    assert_eq!(values.len(), expected, "{values:?}");
+    assert_eq!(&values[expected - 1][..], b"while it is away");
+    let settled = Transaction { records: Vec::new(), offsets: offsets(after + 1) };
+    consumer.commit(settled).await.unwrap();
+    let committed: i64 = log.committed("group").await.unwrap().iter().flatten().sum();
+    assert_eq!(committed, 2);
+}

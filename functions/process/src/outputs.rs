@@ -12,7 +12,7 @@ use questline_events::{
 use questline_stores::{
     Headers, NewRecord, Record, Topic,
     log::{Committed, Transaction},
-    warehouse::Rows,
+    warehouse::{Advance, Rows},
 };
 use serde::{Deserialize, Serialize};
 
@@ -53,7 +53,7 @@ pub(crate) fn rows(
     log_id: &str,
     more: &[Row],
     now: i64,
-    positions: Vec<(u32, i64)>,
+    positions: Vec<Advance>,
 ) -> Result<Rows, arrow_schema::ArrowError> {
     let mut minutes = MinuteRows::default();
     for (key, events) in std::mem::take(&mut batch.minutes).into_parts() {

@@ -10,9 +10,9 @@ use questline_events::{
     window::{Identity, Window},
 };
 use questline_stores::{
-    Topic,
+    Record, Topic,
     log::{Assigned, Head, LogError, Reader},
-    warehouse::{Warehouse, WarehouseError},
+    warehouse::{Advance, Warehouse, WarehouseError},
 };
 
 use crate::outputs::Metadata;
@@ -67,19 +67,32 @@ impl Settled {
         }
     }
 
-    /// The positions that a batch moves on: never back.
-    pub(crate) fn positions(&self, reach: impl Iterator<Item = (u32, i64)>) -> Vec<(u32, i64)> {
-        let ahead = |(partition, next): &(u32, i64)| {
-            self.until.get(partition).is_none_or(|until| next > until)
+    /// How far a batch moves on: never back.
+    pub(crate) fn positions(&self, reach: impl Iterator<Item = (u32, i64)>) -> Vec<Advance> {
+        let advance = |(partition, to): (u32, i64)| {
+            let from = self.until.get(&partition).copied();
+            from.is_none_or(|from| to > from).then_some(Advance { partition, from, to })
         };
-        reach.filter(ahead).collect()
+        reach.filter_map(advance).collect()
     }
 
     /// The tables go this far now.
-    pub(crate) fn written(&mut self, positions: &[(u32, i64)]) {
-        self.until.extend(positions.iter().copied());
+    pub(crate) fn written(&mut self, positions: &[Advance]) {
+        self.until.extend(positions.iter().map(|advance| (advance.partition, advance.to)));
         self.rows.clear();
     }
+}
+
+/// Where a batch begins on each of its partitions.
+pub(crate) fn begins(records: &[Record]) -> Vec<Assigned> {
+    let mut begins: Vec<Assigned> = Vec::new();
+    for Record { partition, offset, .. } in records {
+        if !begins.iter().any(|known| known.partition == *partition) {
+            let metadata = String::new();
+            begins.push(Assigned { partition: *partition, next_offset: *offset, metadata });
+        }
+    }
+    begins
 }
 
 /// Fills the window with the identities accepted lately on partitions that are ours from now on:

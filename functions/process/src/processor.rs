@@ -20,7 +20,7 @@ use questline_events::{
 use questline_runtime::{CancellationToken, clock::now_micros, metrics::Metrics};
 use questline_stores::{
     Headers, Record, Topic,
-    log::{Consumer, Gap, LogError, PollLimits, Polled, Reader},
+    log::{Assigned, Consumer, Gap, LogError, PollLimits, Polled, Reader},
     warehouse::{Rows, Warehouse, WarehouseError},
 };
 
@@ -28,7 +28,7 @@ use crate::{
     closer::Closer,
     config::Config,
     outputs::{self, reach},
-    ownership::{Settled, rebuild},
+    ownership::{Settled, begins, rebuild},
 };
 
 /// The group in whose name offsets are committed.
@@ -170,7 +170,7 @@ impl Processor {
             self.window.forget(*partition);
         }
         if !polled.assigned.is_empty() {
-            self.take_over(&polled).await?;
+            self.take_over(&polled.assigned).await?;
         }
         self.note_gaps(&polled.gaps);
         if !polled.records.is_empty() {
@@ -183,21 +183,14 @@ impl Processor {
         Ok(())
     }
 
-    async fn take_over(&mut self, polled: &Polled) -> Result<(), Ended> {
+    async fn take_over(&mut self, assigned: &[Assigned]) -> Result<(), Ended> {
         let started = Instant::now();
+        self.learn(assigned).await?;
         let mut failures = 0;
         loop {
-            let warehouse = self.warehouse.clone();
-            let learned = self.settled.learn(&*warehouse, &self.log_id, &polled.assigned).await;
-            let rebuilt = match learned {
-                Ok(()) => rebuild(&mut self.window, &*self.reader, &polled.assigned)
-                    .await
-                    .map_err(anyhow::Error::from),
-                Err(error) => Err(error.into()),
-            };
-            match rebuilt {
+            match rebuild(&mut self.window, &*self.reader, assigned).await {
                 Ok(identities) => {
-                    let (partitions, took) = (polled.assigned.len(), started.elapsed());
+                    let (partitions, took) = (assigned.len(), started.elapsed());
                     tracing::info!(
                         partitions,
                         identities,
@@ -206,7 +199,18 @@ impl Processor {
                     );
                     return Ok(());
                 }
-                Err(error) => self.pause("assignment", error, &mut failures).await?,
+                Err(error) => self.pause("log", error.into(), &mut failures).await?,
+            }
+        }
+    }
+
+    /// Asks the tables how far they are.
+    async fn learn(&mut self, from: &[Assigned]) -> Result<(), Ended> {
+        let mut failures = 0;
+        loop {
+            match self.settled.learn(&*self.warehouse, &self.log_id, from).await {
+                Ok(()) => return Ok(()),
+                Err(error) => self.pause("warehouse", error.into(), &mut failures).await?,
             }
         }
     }
@@ -273,6 +277,14 @@ impl Processor {
                     self.undo(brake.clone());
                     continue;
                 }
+                Err(Written::Fenced) => {
+                    // An owner before us wrote after we had asked, or one after us has: what the
+                    // tables hold stands, and whether the partitions are ours the log will tell.
+                    tracing::warn!("process.fenced");
+                    self.undo(brake.clone());
+                    self.learn(&begins(records)).await?;
+                    continue;
+                }
                 Err(Written::Ended(ended)) => return Err(ended),
             }
             self.observe("write", started);
@@ -310,11 +322,12 @@ impl Processor {
             match self.warehouse.write(rows.clone()).await {
                 Ok(()) => return Ok(()),
                 Err(WarehouseError::Refused(rows)) => return Err(Written::Refused(rows)),
+                Err(WarehouseError::Fenced) => return Err(Written::Fenced),
                 Err(error) => self.pause("warehouse", error.into(), &mut failures).await?,
             }
             if !rows.positions.is_empty()
                 && let Ok(found) = self.warehouse.positions(&self.log_id).await
-                && rows.positions.iter().all(|position| found.contains(position))
+                && rows.positions.iter().all(|moved| found.contains(&(moved.partition, moved.to)))
             {
                 return Ok(());
             }
@@ -413,6 +426,7 @@ impl Processor {
 /// How a write ended without having been made.
 enum Written {
     Refused(Vec<usize>),
+    Fenced,
     Ended(Ended),
 }
 
@@ -426,7 +440,7 @@ impl From<Written> for Ended {
     fn from(written: Written) -> Self {
         match written {
             Written::Ended(ended) => ended,
-            Written::Refused(_) => {
+            Written::Refused(_) | Written::Fenced => {
                 Self::Fatal(anyhow::anyhow!("the warehouse refuses our own rows"))
             }
         }

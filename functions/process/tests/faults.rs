@@ -71,6 +71,18 @@ async fn a_warehouse_that_fails_before_or_after_its_write_is_tried_again() {
 }
 
 #[tokio::test]
+async fn an_owner_before_us_that_writes_late_is_found_and_nothing_is_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let stage = Stage::open(folder.path());
+    for (round, name) in (1..).zip(["a", "b"]) {
+        stage.append("app", batch(name)).await;
+        stage.writes.late.store(1, Ordering::SeqCst);
+        stage.process().await;
+        holds(&stage, round).await;
+    }
+}
+
+#[tokio::test]
 async fn a_row_that_the_warehouse_refuses_is_a_dead_letter_and_its_siblings_are_rows() {
     let folder = tempfile::tempdir().unwrap();
     let stage = Stage::open(folder.path());

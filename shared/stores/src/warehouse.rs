@@ -14,8 +14,20 @@ pub struct Rows {
     pub log_id: String,
     /// Rows by table. Empty ones are left out.
     pub tables: Vec<(&'static str, RecordBatch)>,
-    /// The next offset of each partition of which the batch has records.
-    pub positions: Vec<(u32, i64)>,
+    /// How far the batch moves on each partition of which it has records.
+    pub positions: Vec<Advance>,
+}
+
+/// A move on a partition, made only from where the writer believes the tables to be: whoever has
+/// lost a partition without knowing it writes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Advance {
+    /// Partition of the raw topic.
+    pub partition: u32,
+    /// The next offset before; none if the tables have nothing of it.
+    pub from: Option<i64>,
+    /// The next offset after.
+    pub to: i64,
 }
 
 /// Which source positions a table holds.
@@ -60,6 +72,9 @@ pub enum WarehouseError {
     /// It refuses these rows of `events` for their content; nothing was written.
     #[error("the warehouse refuses {} rows for their content", .0.len())]
     Refused(Vec<usize>),
+    /// Somebody else has moved on one of the partitions; nothing was written.
+    #[error("somebody else has written records of these partitions")]
+    Fenced,
     /// Somebody else holds the file.
     #[error(
         "the warehouse {0} is in use by another process: stop that one, or name another directory"
@@ -81,7 +96,8 @@ pub enum WarehouseError {
 /// Processing's side.
 #[async_trait]
 pub trait Warehouse: Send + Sync {
-    /// Writes the rows and the source positions, all or nothing.
+    /// Writes the rows and the source positions, all or nothing; only from the positions that the
+    /// rows name.
     async fn write(&self, rows: Rows) -> Result<(), WarehouseError>;
 
     /// The next offset of each partition of a log, as the rows have it.

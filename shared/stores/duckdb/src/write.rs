@@ -3,14 +3,19 @@
 use arrow_array::RecordBatch;
 use duckdb::{Connection, params};
 use questline_events::row::EventRows;
-use questline_stores::warehouse::{Rows, WarehouseError};
+use questline_stores::warehouse::{Advance, Rows, WarehouseError};
 
 use crate::database::Database;
 
 /// Writes the rows and positions of a batch.
 pub(crate) fn write(database: &Database, rows: &Rows) -> Result<(), WarehouseError> {
+    let mut fenced = false;
     let written = database.with(|connection| {
         transaction(connection, || {
+            fenced = !are_at(connection, rows)?;
+            if fenced {
+                return Ok(());
+            }
             for (table, batch) in &rows.tables {
                 append(connection, table, batch)?;
             }
@@ -18,6 +23,7 @@ pub(crate) fn write(database: &Database, rows: &Rows) -> Result<(), WarehouseErr
         })
     });
     match written {
+        Ok(()) if fenced => Err(WarehouseError::Fenced),
         Err(WarehouseError::Unavailable(cause)) if is_content(&cause.to_string()) => {
             let refused = refused(database, rows)?;
             // Nothing refused by itself: then it is not the content of an event.
@@ -52,13 +58,31 @@ fn append(connection: &Connection, table: &str, batch: &RecordBatch) -> duckdb::
     appender.flush()
 }
 
+/// Whether the tables are where the writer believes them to be.
+fn are_at(connection: &Connection, rows: &Rows) -> duckdb::Result<bool> {
+    let mut known = connection.prepare_cached(
+        "SELECT next_offset FROM source_positions WHERE log_id = ? AND source_partition = ?",
+    )?;
+    for advance in &rows.positions {
+        let found = known.query_row(params![rows.log_id, advance.partition], |row| row.get(0));
+        let found = match found {
+            Err(duckdb::Error::QueryReturnedNoRows) => None,
+            found => Some(found?),
+        };
+        if found != advance.from {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 fn positions(connection: &Connection, rows: &Rows) -> duckdb::Result<()> {
     let mut delete = connection
         .prepare_cached("DELETE FROM source_positions WHERE log_id = ? AND source_partition = ?")?;
     let mut insert = connection.prepare_cached("INSERT INTO source_positions VALUES (?, ?, ?)")?;
-    for (partition, next_offset) in &rows.positions {
+    for Advance { partition, to, .. } in &rows.positions {
         delete.execute(params![rows.log_id, partition])?;
-        insert.execute(params![rows.log_id, partition, next_offset])?;
+        insert.execute(params![rows.log_id, partition, to])?;
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ use questline_events::{
     window::{Identities, Window},
 };
 
-use crate::warehouse::{Query, QueryLimits, Rows, Settled, Warehouse, WarehouseError};
+use crate::warehouse::{Advance, Query, QueryLimits, Rows, Settled, Warehouse, WarehouseError};
 
 /// An open warehouse. Dropping it, without more, is a crash of the process that had it.
 pub struct OpenWarehouse {
@@ -80,7 +80,11 @@ fn rows(texts: &[&str], offset: i64) -> Rows {
         (MinuteRows::TABLE, minutes.finish().unwrap()),
         (LedgerRows::TABLE, ledger(&batch.tallies.into_rows().collect::<Vec<_>>())),
     ];
-    Rows { log_id: "log".to_owned(), tables, positions: vec![(3, next)] }
+    Rows {
+        log_id: "log".to_owned(),
+        tables,
+        positions: vec![Advance { partition: 3, from: None, to: next }],
+    }
 }
 
 fn ledger(rows: &[Row]) -> RecordBatch {
@@ -103,6 +107,15 @@ async fn answer(open: &OpenWarehouse, sql: &str) -> String {
     serde_json::to_string(&answer.rows).unwrap()
 }
 
+/// Writes rows from where the tables are.
+async fn write(open: &OpenWarehouse, mut rows: Rows) -> Result<(), WarehouseError> {
+    let known = open.warehouse.positions("log").await?;
+    for advance in &mut rows.positions {
+        advance.from = known.iter().find(|(p, _)| *p == advance.partition).map(|(_, at)| *at);
+    }
+    open.warehouse.write(rows).await
+}
+
 /// Runs every case. `open` opens the warehouse of a name: a new one, or the one of that name again.
 ///
 /// # Panics
@@ -110,6 +123,7 @@ async fn answer(open: &OpenWarehouse, sql: &str) -> String {
 pub async fn suite(open: impl AsyncFn(&str) -> OpenWarehouse) {
     rows_come_back_as_they_went(&open("rows").await).await;
     rows_and_positions_are_one(&open).await;
+    who_is_behind_writes_nothing(&open("fence").await).await;
     content_at_fault_is_named_and_nothing_written(&open("content").await).await;
     the_first_received_wins(&open("unique").await).await;
     minutes_are_summed(&open("minutes").await).await;
@@ -120,7 +134,7 @@ async fn rows_come_back_as_they_went(open: &OpenWarehouse) {
     let text = r#"{"id":"é😀\u0001","user_id":"a\u0000b","timestamp":"2026-11-23T13:29:30.25+01:30",
         "type":2001,"parameters":{"price_usd":4.99,"transaction_id":"t","boosters_used":["x","y"],
         "big":1e999},"session_id":"s","extra":{"a":[1]},"is_paying_user":true}"#;
-    open.warehouse.write(rows(&[text, "{}"], 5)).await.unwrap();
+    write(open, rows(&[text, "{}"], 5)).await.unwrap();
     let found = answer(
         open,
         "SELECT event_id, user_id, timestamp, event_date, event_hour, price_usd, transaction_id,
@@ -148,8 +162,8 @@ fn moment(rows: &str) -> String {
 async fn rows_and_positions_are_one(open: &impl AsyncFn(&str) -> OpenWarehouse) {
     let first = open("positions").await;
     assert_eq!(first.warehouse.positions("log").await.unwrap(), []);
-    first.warehouse.write(rows(&[&event("a", ""), "no", &event("a", "")], 10)).await.unwrap();
-    first.warehouse.write(rows(&[&event("b", "")], 13)).await.unwrap();
+    write(&first, rows(&[&event("a", ""), "no", &event("a", "")], 10)).await.unwrap();
+    write(&first, rows(&[&event("b", "")], 13)).await.unwrap();
     drop(first);
     let again = open("positions").await;
     assert_eq!(again.warehouse.positions("log").await.unwrap(), [(3, 14)]);
@@ -161,32 +175,47 @@ async fn rows_and_positions_are_one(open: &impl AsyncFn(&str) -> OpenWarehouse) 
     assert_eq!(settled, expected, "12 was a duplicate: no table holds it");
 }
 
+async fn who_is_behind_writes_nothing(open: &OpenWarehouse) {
+    open.warehouse.write(rows(&[&event("a", "")], 0)).await.unwrap();
+    // A zombie that comes back writes the same again, and something of its own.
+    let at = |from, to| vec![Advance { partition: 3, from, to }];
+    for late in [at(None, 1), at(None, 2), at(Some(0), 2), at(Some(2), 3)] {
+        let late = Rows { positions: late, ..rows(&[&event("b", "")], 0) };
+        let refused = open.warehouse.write(late).await;
+        assert!(matches!(refused, Err(WarehouseError::Fenced)), "{refused:?}");
+    }
+    assert_eq!(answer(open, "SELECT COUNT(*) AS n FROM events").await, "[[1]]");
+    let next = Rows { positions: at(Some(1), 2), ..rows(&[&event("b", "")], 1) };
+    open.warehouse.write(next).await.unwrap();
+    assert_eq!(open.warehouse.positions("log").await.unwrap(), [(3, 2)]);
+}
+
 async fn content_at_fault_is_named_and_nothing_written(open: &OpenWarehouse) {
     let texts: Vec<_> = (0..50).map(|n| event(&n.to_string(), "")).collect();
     let mut broken = rows(&texts.iter().map(String::as_str).collect::<Vec<_>>(), 0);
     let events = &mut broken.tables[0].1;
     *events = (open.spoil)(events, &[7, 31]);
-    let refused = open.warehouse.write(broken).await;
+    let refused = write(open, broken).await;
     assert!(
         matches!(&refused, Err(WarehouseError::Refused(rows)) if *rows == [7, 31]),
         "{refused:?}"
     );
     assert_eq!(answer(open, "SELECT COUNT(*) AS n FROM events").await, "[[0]]");
     assert_eq!(open.warehouse.positions("log").await.unwrap(), []);
-    open.warehouse.write(rows(&[&texts[0]], 0)).await.unwrap();
+    write(open, rows(&[&texts[0]], 0)).await.unwrap();
     assert_eq!(answer(open, "SELECT COUNT(*) AS n FROM events").await, "[[1]]");
 }
 
 async fn the_first_received_wins(open: &OpenWarehouse) {
-    open.warehouse.write(rows(&[&event("a", ",\"moves_used\":1")], 20)).await.unwrap();
-    open.warehouse.write(rows(&[&event("a", ",\"moves_used\":2")], 10)).await.unwrap();
+    write(open, rows(&[&event("a", ",\"moves_used\":1")], 20)).await.unwrap();
+    write(open, rows(&[&event("a", ",\"moves_used\":2")], 10)).await.unwrap();
     let found = answer(open, "SELECT event_id, moves_used FROM events_unique").await;
     assert_eq!(found, r#"[["a",2]]"#, "of one received_at the lower source position wins");
 }
 
 async fn minutes_are_summed(open: &OpenWarehouse) {
-    open.warehouse.write(rows(&[&event("a", ""), &event("b", "")], 0)).await.unwrap();
-    open.warehouse.write(rows(&[&event("c", "")], 2)).await.unwrap();
+    write(open, rows(&[&event("a", ""), &event("b", "")], 0)).await.unwrap();
+    write(open, rows(&[&event("c", "")], 2)).await.unwrap();
     let sql = "SELECT app_id, event_type, level_id, events FROM events_1min";
     assert_eq!(answer(open, sql).await, r#"[["local",1002,"7",3]]"#);
 }
@@ -201,12 +230,12 @@ async fn the_ledger_finds_what_is_lost(open: &OpenWarehouse) {
         closing: false,
         apps: vec![("local".to_owned(), Counts { received: stored, stored, ..Counts::default() })],
     };
-    let write = async |rows: Vec<Row>| {
+    let record = async |rows: Vec<Row>| {
         let tables = vec![(LedgerRows::TABLE, ledger(&rows))];
         let rows = Rows { log_id: "log".to_owned(), tables, positions: vec![] };
         open.warehouse.write(rows).await.unwrap();
     };
-    open.warehouse.write(rows(&[&event("a", ""), "no", &event("a", "")], 0)).await.unwrap();
+    write(open, rows(&[&event("a", ""), "no", &event("a", "")], 0)).await.unwrap();
     let residue = "SELECT hop, state, residue FROM ledger_residue
                    WHERE app_id = 'local' AND minute = TIMESTAMP '2026-11-23 12:00:00+00'
                    ORDER BY hop";
@@ -215,7 +244,7 @@ async fn the_ledger_finds_what_is_lost(open: &OpenWarehouse) {
             r#"[["ingest","{state}",0],["log","{state}",{log}],["process","{state}",0],["warehouse","{state}",0]]"#
         )
     };
-    write(page(1, noon, 3, false).rows().collect()).await;
+    record(page(1, noon, 3, false).rows().collect()).await;
     assert_eq!(answer(open, residue).await, all("open", 0));
     let closed = Row {
         hop: Hop::Closed,
@@ -227,11 +256,11 @@ async fn the_ledger_finds_what_is_lost(open: &OpenWarehouse) {
         closing: false,
         counts: Counts::default(),
     };
-    write(vec![closed]).await;
+    record(vec![closed]).await;
     assert_eq!(answer(open, residue).await, all("unproved", 0), "never written for good");
     // The same page twice is one page; a later one adds to it.
-    write(page(1, noon, 3, false).rows().collect()).await;
-    write(page(2, noon, 0, true).rows().collect()).await;
+    record(page(1, noon, 3, false).rows().collect()).await;
+    record(page(2, noon, 0, true).rows().collect()).await;
     assert_eq!(answer(open, residue).await, all("proved", 0));
     let state = open.warehouse.ledger("log").await.unwrap();
     assert_eq!(state.closed_through, Some(noon));
@@ -240,6 +269,6 @@ async fn the_ledger_finds_what_is_lost(open: &OpenWarehouse) {
         (boot.id.as_str(), boot.first_minute, boot.last_complete),
         ("boot", noon, Some(noon))
     );
-    write(page(3, noon, 2, true).rows().collect()).await;
+    record(page(3, noon, 2, true).rows().collect()).await;
     assert_eq!(answer(open, residue).await, all("proved", 2), "two were stored and never read");
 }

@@ -6,14 +6,15 @@ mod support;
 
 use std::{path::Path, time::Duration};
 
+use questline_events::headers::{APP_ID, KIND};
 use questline_log_kafka::{KafkaLog, Settings};
 use questline_stores::{
-    Topic,
-    log::{Head, Reader as _},
+    Headers, NewRecord, Topic,
+    log::{Appender as _, Head, Reader as _},
 };
 use questline_testing::{Kafka, long, seed};
 use support::{
-    Stack,
+    Stack, event,
     load::{Found, Load},
 };
 
@@ -28,6 +29,72 @@ async fn count(log: &KafkaLog, topic: Topic) -> i64 {
     let mut visit = |_: &Head| seen += 1;
     log.scan(topic, &partitions, 0, &mut visit).await.unwrap();
     seen
+}
+
+/// What somebody else writes to the raw topic: each record is answered for, and none stops its
+/// partition.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn foreign_records_each_become_a_letter() {
+    let folder = tempfile::tempdir().unwrap();
+    let kafka = Kafka::start(&folder.path().join("kafka"));
+    let stack = start(&folder.path().join("data"), &kafka);
+    let log = KafkaLog::open(Settings::at(&kafka.brokers())).await.unwrap();
+    let app = Headers::new([(APP_ID, &b"local"[..])]);
+    let good = event("good");
+    let foreign: [(&str, Option<Vec<u8>>, Headers); 8] = [
+        ("missing_app", Some(good.clone().into_bytes()), Headers::default()),
+        ("malformed_json", None, app.clone()),
+        ("malformed_json", Some(Vec::new()), app.clone()),
+        ("malformed_json", Some(b"\xff\xfe".to_vec()), app.clone()),
+        ("too_large", Some(vec![b' '; 900 << 10]), app.clone()),
+        ("not_an_object", Some(b"[1,2]".to_vec()), app.clone()),
+        ("missing_field", Some(br#"{"event":"other people's"}"#.to_vec()), app.clone()),
+        ("malformed_json", Some(b"ledger?".to_vec()), Headers::new([(KIND, &b"ledger"[..])])),
+    ];
+    let partition = Some(9);
+    let record = |value: Option<Vec<u8>>, headers: Headers| NewRecord {
+        partition,
+        value: value.map(Into::into),
+        headers,
+        ..NewRecord::default()
+    };
+    let mut records: Vec<_> =
+        foreign.iter().map(|(_, value, headers)| record(value.clone(), headers.clone())).collect();
+    records.push(record(Some(good.into_bytes()), app));
+    let sent = records.len();
+    assert!(log.append(Topic::Raw, records).all_stored(sent).await);
+    stack.settle().await;
+    let letters = "SELECT reason FROM events_dlq ORDER BY source_offset";
+    let expected: Vec<_> = foreign.iter().map(|(reason, ..)| [reason]).collect();
+    assert_eq!(stack.rows(letters).await, serde_json::to_string(&expected).unwrap());
+    assert_eq!(stack.rows("SELECT event_id FROM events").await, r#"[["good"]]"#);
+    assert_eq!(count(&log, Topic::Dlq).await, 8, "the large one too");
+}
+
+/// A processor stopped beyond its session, whose successor has gone on, comes back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_zombie_produces_nothing_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let kafka = Kafka::start(&folder.path().join("kafka"));
+    let stack = start(&folder.path().join("data"), &kafka);
+    let send = async |stack: &Stack, name: &str| {
+        let events: Vec<_> = (0..400).map(|n| event(&format!("{name}-{n}"))).collect();
+        stack.ingest().post(events.join("\n").as_bytes(), None).await.unwrap();
+    };
+    send(&stack, "before").await;
+    stack.settle().await;
+    for n in 0..20 {
+        send(&stack, &format!("under-way-{n}")).await;
+    }
+    stack.signal("STOP");
+    let heir = start(&folder.path().join("heir"), &kafka);
+    heir.settle().await;
+    stack.signal("CONT");
+    assert!(!stack.ended().success(), "its name is another's: it says so, and ends");
+    send(&heir, "after").await;
+    heir.settle().await;
+    let log = KafkaLog::open(Settings::at(&kafka.brokers())).await.unwrap();
+    assert_eq!(count(&log, Topic::Enriched).await, 22 * 400);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -95,10 +95,20 @@ impl Stack {
         self.child.wait().unwrap();
     }
 
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let (signal, process) = (format!("-{name}"), self.child.id().to_string());
+        assert!(Command::new("kill").args([signal, process]).status().unwrap().success());
+    }
+
     /// SIGTERM, and how it ended.
-    pub(crate) fn terminate(mut self) -> ExitStatus {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    pub(crate) fn terminate(self) -> ExitStatus {
+        self.signal("TERM");
+        self.ended()
+    }
+
+    /// How it ended.
+    pub(crate) fn ended(mut self) -> ExitStatus {
         until("the stack ends", Duration::from_secs(20), || self.child.try_wait().unwrap())
     }
 

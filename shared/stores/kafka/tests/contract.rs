@@ -7,10 +7,14 @@ use questline_log_kafka::{KafkaLog, Settings};
 use questline_stores::{
     NewRecord, Topic,
     contract::log::{OpenLog, suite},
-    log::{Appender as _, Log as _, LogError, PollLimits, Reader as _, Transaction},
+    log::{
+        Appender as _, Committed, Consumer, Gap, Log as _, LogError, PollLimits, Polled,
+        Reader as _, Transaction,
+    },
 };
 use questline_testing::Kafka;
 use rdkafka::{
+    Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
 };
@@ -24,6 +28,16 @@ const LIMITS: PollLimits = PollLimits {
 
 fn admin(brokers: &str) -> AdminClient<DefaultClientContext> {
     rdkafka::ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap()
+}
+
+async fn assigned(consumer: &mut dyn Consumer) -> Polled {
+    for _ in 0..100 {
+        let polled = consumer.poll(LIMITS).await.unwrap();
+        if !polled.assigned.is_empty() {
+            return polled;
+        }
+    }
+    unreachable!("nothing was assigned")
 }
 
 /// Topics of the same names, and another log.
@@ -113,11 +127,7 @@ async fn a_broker_that_comes_back_is_waited_for() {
     assert!(waiting.all_stored(1).await, "it was kept until the broker came back");
     let after = read[0].offset + 1;
     let offsets = |next_offset| {
-        vec![questline_stores::log::Committed {
-            partition: read[0].partition,
-            next_offset,
-            metadata: "m".into(),
-        }]
+        vec![Committed { partition: read[0].partition, next_offset, metadata: "m".into() }]
     };
     // What was in hand when it went may be committed or not: either way nothing is lost or doubled.
     let committed =
@@ -138,4 +148,83 @@ async fn a_broker_that_comes_back_is_waited_for() {
     consumer.commit(settled).await.unwrap();
     let committed: i64 = log.committed("group").await.unwrap().iter().flatten().sum();
     assert_eq!(committed, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_expired_unread_is_a_gap() {
+    let folder = tempfile::tempdir().unwrap();
+    let kafka = Kafka::start(folder.path());
+    let settings = Settings::at(&kafka.brokers());
+    KafkaLog::create_topics(&settings).await.unwrap();
+    let log = KafkaLog::open(settings).await.unwrap();
+    let records = |from: usize, to: usize| -> Vec<_> {
+        let value = |n: usize| Some(n.to_string().into());
+        (from..to)
+            .map(|n| NewRecord { partition: Some(5), value: value(n), ..NewRecord::default() })
+            .collect()
+    };
+    assert!(log.append(Topic::Raw, records(0, 10)).all_stored(10).await);
+    let mut consumer = log.join("group").unwrap();
+    assigned(&mut *consumer).await;
+    while consumer.poll(LIMITS).await.unwrap().records.is_empty() {}
+    let offsets = vec![Committed { partition: 5, next_offset: 3, metadata: "m".into() }];
+    consumer.commit(Transaction { records: Vec::new(), offsets }).await.unwrap();
+    drop(consumer);
+    let mut expired = TopicPartitionList::new();
+    expired.add_partition_offset(Topic::Raw.name(), 5, Offset::Offset(7)).unwrap();
+    let admin = admin(&kafka.brokers());
+    admin.delete_records(&expired, &AdminOptions::new()).await.unwrap();
+    let mut consumer = log.join("group").unwrap();
+    let polled = assigned(&mut *consumer).await;
+    assert_eq!(polled.gaps, [Gap { partition: 5, offsets: 3..7 }]);
+    let mut read = Vec::new();
+    while read.len() < 3 {
+        read.extend(consumer.poll(LIMITS).await.unwrap().records);
+    }
+    assert_eq!(read.iter().map(|record| record.offset).collect::<Vec<_>>(), [7, 8, 9]);
+    let mut newcomer = log.join("another").unwrap();
+    assert_eq!(assigned(&mut *newcomer).await.gaps, [], "who never was there has lost nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_under_one_name_the_later_one_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let kafka = Kafka::start(folder.path());
+    let settings = Settings { instance: Some("one".into()), ..Settings::at(&kafka.brokers()) };
+    KafkaLog::create_topics(&settings).await.unwrap();
+    let log = KafkaLog::open(settings).await.unwrap();
+    let record = NewRecord { value: Some("v".into()), ..NewRecord::default() };
+    assert!(log.append(Topic::Raw, vec![record.clone()]).all_stored(1).await);
+    let mut zombie = log.join("group").unwrap();
+    let mut read = Vec::new();
+    while read.is_empty() {
+        read = zombie.poll(LIMITS).await.unwrap().records;
+    }
+    let settle = || Transaction {
+        records: vec![(Topic::Enriched, record.clone())],
+        offsets: vec![Committed {
+            partition: read[0].partition,
+            next_offset: read[0].offset + 1,
+            metadata: "m".into(),
+        }],
+    };
+    let mut heir = log.join("group").unwrap();
+    let mut again = Vec::new();
+    while again.is_empty() {
+        again = heir.poll(LIMITS).await.unwrap().records;
+    }
+    assert_eq!(again[0].offset, read[0].offset);
+    heir.commit(settle()).await.unwrap();
+    // The zombie has its batch still in hand.
+    let refused = zombie.commit(settle()).await;
+    assert!(matches!(refused, Err(LogError::Fenced)), "{refused:?}");
+    let mut produced = 0;
+    let all: Vec<u32> = (0..64).collect();
+    log.scan(Topic::Enriched, &all, 0, &mut |_| produced += 1).await.unwrap();
+    assert_eq!(produced, 1);
+    let mut ended = false;
+    for _ in 0..50 {
+        ended |= matches!(zombie.poll(LIMITS).await, Err(LogError::Fenced));
+    }
+    assert!(ended, "it is told that its name is another's");
 }

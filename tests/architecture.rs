@@ -57,7 +57,9 @@ fn dependencies_point_inward() {
             }
             "questline-cli" => [&[EVENTS, STORES], &ADAPTERS[..], &CLIENT[..]].concat(),
             "questline-stack" | "questline-bench" => {
-                [&[EVENTS, STORES, RUNTIME], &ADAPTERS[..], &FUNCTIONS[..], &CLIENT[..]].concat()
+                let kafka = ["questline-testing"];
+                [&[EVENTS, STORES, RUNTIME], &ADAPTERS[..], &FUNCTIONS[..], &CLIENT[..], &kafka]
+                    .concat()
             }
             other => panic!("{other} has no place in the house: give it one here"),
         }

@@ -20,7 +20,7 @@ const REQUESTS: usize = 8_000;
 const CONNECTIONS: usize = 16;
 
 /// A server, and where it is.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     url: String,
 }
@@ -33,10 +33,11 @@ impl Drop for Server {
 }
 
 impl Server {
-    fn start(what: &str, directory: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn start(what: &str, directory: &Path, brokers: &str) -> anyhow::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["serve", what])
             .arg(directory)
+            .args(["--brokers", brokers])
             .stdout(Stdio::piped())
             .spawn()?;
         let mut url = String::new();
@@ -45,7 +46,7 @@ impl Server {
     }
 
     /// CPU seconds that the server has used: all its threads, the kernel's work included.
-    fn cpu(&self) -> anyhow::Result<f64> {
+    pub(crate) fn cpu(&self) -> anyhow::Result<f64> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split(' ').collect();
         let ticks = |at: usize| -> anyhow::Result<f64> {
@@ -54,17 +55,30 @@ impl Server {
         // Clock ticks are 10 ms on every Linux of today.
         Ok((ticks(12)? + ticks(13)?) / 100.0)
     }
+
+    /// The most memory that was ever resident, in MB.
+    pub(crate) fn memory(&self) -> anyhow::Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = most.and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok());
+        Ok(kilobytes.context("the most memory")? / 1_024.0)
+    }
 }
 
 pub(crate) fn run(rounds: usize) -> anyhow::Result<()> {
+    compare(rounds, "ingest", "")
+}
+
+/// The floor against ingest on a log: the embedded one, or a Kafka's.
+pub(crate) fn compare(rounds: usize, what: &str, brokers: &str) -> anyhow::Result<()> {
     let bodies: Arc<Vec<Vec<u8>>> = Arc::new(bodies(2, now_micros()).take(REQUESTS).collect());
     let size = bodies.iter().map(Vec::len).sum::<usize>() / REQUESTS;
     line(&format!(
-        "ingest: {REQUESTS} bodies of {BODY_EVENTS} events, {size} bytes gzip, {rounds} rounds"
+        "{what}: {REQUESTS} bodies of {BODY_EVENTS} events, {size} bytes gzip, {rounds} rounds"
     ));
     let folder = tempfile::tempdir()?;
-    let floor = Server::start("floor", folder.path())?;
-    let ours = Server::start("ingest", &folder.path().join("log"))?;
+    let floor = Server::start("floor", folder.path(), "")?;
+    let ours = Server::start(what, &folder.path().join("log"), brokers)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (mut low, mut high) = (Series::default(), Series::default());
     for round in 0..=rounds {

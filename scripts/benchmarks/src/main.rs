@@ -2,6 +2,7 @@
 
 mod core;
 mod ingest;
+mod kafka;
 mod load;
 mod report;
 mod server;
@@ -31,9 +32,16 @@ enum Part {
     Ingest,
     /// The whole stack.
     Stack,
-    /// A server for the ingest part; started by it.
+    /// Ingest and processing on Apache Kafka.
+    Kafka,
+    /// A process of its own for the other parts; started by them.
     #[command(hide = true)]
-    Serve { what: server::What, directory: std::path::PathBuf },
+    Serve {
+        what: server::What,
+        directory: std::path::PathBuf,
+        #[arg(long)]
+        brokers: String,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -42,11 +50,13 @@ fn main() -> anyhow::Result<()> {
         Some(Part::Core) => core::run(rounds),
         Some(Part::Ingest) => ingest::run(rounds),
         Some(Part::Stack) => stack::run(events),
-        Some(Part::Serve { what, directory }) => server::run(what, &directory),
+        Some(Part::Kafka) => kafka::run(rounds, events),
+        Some(Part::Serve { what, directory, brokers }) => server::run(what, &directory, &brokers),
         None => {
             core::run(rounds)?;
             ingest::run(rounds)?;
-            stack::run(events)
+            stack::run(events)?;
+            kafka::run(rounds, events)
         }
     }
 }

@@ -10,13 +10,17 @@ use questline_ingest::{
     config::Config,
     keys::{Entry, Keys},
 };
+use questline_log_kafka::{KafkaLog, Settings};
 use questline_log_sqlite::SqliteLog;
+use questline_process::{GROUP, Processor};
 use questline_runtime::{
     CancellationToken,
     config::Env,
     metrics::Metrics,
     serve::{ServeLimits, http},
 };
+use questline_stores::log::Log;
+use questline_warehouse_duckdb::DuckdbWarehouse;
 use serde::de::IgnoredAny;
 use tokio::net::TcpListener;
 
@@ -28,9 +32,13 @@ pub(crate) enum What {
     Floor,
     /// Ingest on the embedded log.
     Ingest,
+    /// Ingest on a Kafka.
+    IngestKafka,
+    /// Processing on a Kafka.
+    Process,
 }
 
-pub(crate) fn run(what: What, directory: &Path) -> anyhow::Result<()> {
+pub(crate) fn run(what: What, directory: &Path, brokers: &str) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
@@ -42,7 +50,9 @@ pub(crate) fn run(what: What, directory: &Path) -> anyhow::Result<()> {
         };
         let app = match what {
             What::Floor => Router::new().route("/v1/events", post(floor)),
-            What::Ingest => ingest(directory)?,
+            What::Ingest => ingest(Arc::new(SqliteLog::open(directory)?))?,
+            What::IngestKafka => ingest(Arc::new(KafkaLog::open(Settings::at(brokers)).await?))?,
+            What::Process => return process(directory, brokers).await,
         };
         http(listener, app, limits, CancellationToken::new()).await;
         Ok(())
@@ -61,7 +71,18 @@ async fn floor(body: Bytes) -> &'static str {
     if done.is_ok() && valid > 0 { "{}" } else { "" }
 }
 
-fn ingest(directory: &Path) -> anyhow::Result<Router> {
+/// Processes what is in the log, until it is killed.
+async fn process(directory: &Path, brokers: &str) -> anyhow::Result<()> {
+    let log = Arc::new(KafkaLog::open(Settings::at(brokers)).await?);
+    std::fs::create_dir_all(directory)?;
+    let warehouse = Arc::new(DuckdbWarehouse::open(directory)?);
+    let config = questline_process::config::Config::read(&Env::of_process())?;
+    let (metrics, stop) = (Arc::new(Metrics::default()), CancellationToken::new());
+    let processor = Processor::new(config, log.clone(), warehouse, metrics, stop);
+    processor.run(log.join(GROUP)?).await
+}
+
+fn ingest(log: Arc<dyn Log>) -> anyhow::Result<Router> {
     let fast = u32::MAX / 2;
     let entry = Entry {
         events_per_second: fast,
@@ -70,6 +91,5 @@ fn ingest(directory: &Path) -> anyhow::Result<Router> {
     };
     let keys = Keys::of(vec![entry], Limits::default().request_events)?;
     let config = Config { keys, ..Config::read(&Env::of([("QUESTLINE_KEYS", "[]")]))? };
-    let log = SqliteLog::open(directory)?;
-    Ok(app(Arc::new(Ingest::new(config, Arc::new(log), Arc::new(Metrics::default())))))
+    Ok(app(Arc::new(Ingest::new(config, log, Arc::new(Metrics::default())))))
 }

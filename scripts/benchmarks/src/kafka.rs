@@ -1,0 +1,109 @@
+//! Ingest and processing on Apache Kafka itself: one broker, whose CPU is its own.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressStyle};
+use questline_events::headers::{APP_ID, CLIENT_IP, INGEST, RECEIVED_AT};
+use questline_log_kafka::{KafkaLog, Settings};
+use questline_process::GROUP;
+use questline_runtime::clock::now_micros;
+use questline_stores::{
+    Headers, NewRecord, Topic,
+    log::{Appender as _, Reader as _},
+};
+use questline_testing::Kafka;
+
+use crate::{
+    ingest::{Server, compare},
+    load::{BODY_EVENTS, events},
+    report::line,
+};
+
+/// Records appended at a time.
+const CHUNK: usize = 20_000;
+
+pub(crate) fn run(rounds: usize, count: usize) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        std::env::var_os("QUESTLINE_KAFKA").is_some(),
+        "Apache Kafka is not at hand: start scripts/setup --tests, and set what it prints"
+    );
+    let folder = tempfile::tempdir()?;
+    let kafka = Kafka::start(&folder.path().join("kafka"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let settings = Settings::at(&kafka.brokers());
+    runtime.block_on(KafkaLog::create_topics(&settings))?;
+    runtime.block_on(async {
+        let log = KafkaLog::open(settings).await?;
+        let bytes = fill(&log, count).await?;
+        let processor = Server::start("process", &folder.path().join("data"), &kafka.brokers())?;
+        process(&log, &processor, count, bytes).await
+    })?;
+    compare(rounds, "ingest-kafka", &kafka.brokers())
+}
+
+/// Events as ingest would have stored them. Gives the bytes of their values.
+async fn fill(log: &KafkaLog, count: usize) -> anyhow::Result<usize> {
+    let now = now_micros();
+    let (mut bytes, mut chunk) = (0, Vec::with_capacity(CHUNK));
+    let mut headers = Headers::default();
+    for (at, event) in events(3, now).take(count).enumerate() {
+        if at % BODY_EVENTS == 0 {
+            let address = format!("81.{}.{}.142", at / BODY_EVENTS % 200, at / BODY_EVENTS % 250);
+            headers = Headers::new([
+                (APP_ID, &b"local"[..]),
+                (RECEIVED_AT, (now / 1_000).to_string().as_bytes()),
+                (INGEST, b"01a20982-1dba-75f4-9fa6-a008a21f8156"),
+                (CLIENT_IP, address.as_bytes()),
+            ]);
+        }
+        bytes += event.len();
+        chunk.push(NewRecord {
+            key: Some((at / BODY_EVENTS).to_string().into()),
+            value: Some(event.into()),
+            headers: headers.clone(),
+            ..NewRecord::default()
+        });
+        if chunk.len() == CHUNK || at + 1 == count {
+            let chunk = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK));
+            let records = chunk.len();
+            let stored = log.append(Topic::Raw, chunk).all_stored(records).await;
+            anyhow::ensure!(stored, "Kafka did not store the events");
+        }
+    }
+    Ok(bytes)
+}
+
+/// Waits until all is processed, and says what it took.
+async fn process(
+    log: &KafkaLog,
+    processor: &Server,
+    count: usize,
+    bytes: usize,
+) -> anyhow::Result<()> {
+    line(&format!("process on Kafka: {count} records, {} MB of values", bytes >> 20));
+    let bar = ProgressBar::new(count as u64);
+    bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {per_sec}")?);
+    let ends: i64 = log.ends(Topic::Raw).await?.iter().sum();
+    let started = Instant::now();
+    let mut first = None;
+    loop {
+        let committed: i64 = log.committed(GROUP).await?.iter().flatten().sum();
+        bar.set_position(committed.unsigned_abs());
+        if committed > 0 && first.is_none() {
+            first = Some(Instant::now());
+        }
+        if committed >= ends {
+            break;
+        }
+        anyhow::ensure!(started.elapsed() < Duration::from_secs(600), "not processed in time");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    bar.finish_and_clear();
+    let took = first.context("a first batch")?.elapsed().as_secs_f64();
+    let (cpu, megabytes) = (processor.cpu()?, bytes as f64 / 1e6);
+    line(&format!("  Kafka bytes in to rows and records out: {:5.1} MB/s a CPU", megabytes / cpu));
+    line(&format!("  in all {cpu:.1} s of CPU, {took:.1} s after the first batch"));
+    line(&format!("  resident memory: {:.0} MB at most", processor.memory()?));
+    Ok(())
+}

@@ -56,6 +56,11 @@ impl Server {
         Ok((ticks(12)? + ticks(13)?) / 100.0)
     }
 
+    /// It has not ended.
+    pub(crate) fn works(&mut self) -> anyhow::Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
     /// The most memory that was ever resident, in MB.
     pub(crate) fn memory(&self) -> anyhow::Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;

@@ -36,8 +36,9 @@ pub(crate) fn run(rounds: usize, count: usize) -> anyhow::Result<()> {
     runtime.block_on(async {
         let log = KafkaLog::open(settings).await?;
         let bytes = fill(&log, count).await?;
-        let processor = Server::start("process", &folder.path().join("data"), &kafka.brokers())?;
-        process(&log, &processor, count, bytes).await
+        let data = folder.path().join("data");
+        let mut processor = Server::start("process", &data, &kafka.brokers())?;
+        process(&log, &mut processor, count, bytes).await
     })?;
     compare(rounds, "ingest-kafka", &kafka.brokers())
 }
@@ -77,7 +78,7 @@ async fn fill(log: &KafkaLog, count: usize) -> anyhow::Result<usize> {
 /// Waits until all is processed, and says what it took.
 async fn process(
     log: &KafkaLog,
-    processor: &Server,
+    processor: &mut Server,
     count: usize,
     bytes: usize,
 ) -> anyhow::Result<()> {
@@ -96,6 +97,7 @@ async fn process(
         if committed >= ends {
             break;
         }
+        anyhow::ensure!(processor.works()?, "the processor ended");
         anyhow::ensure!(started.elapsed() < Duration::from_secs(600), "not processed in time");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

@@ -7,8 +7,6 @@ use questline_stores::{
     log::{Deliveries, Fate, Reporter},
 };
 use rdkafka::{
-    client::{ClientContext, OAuthToken},
-    config::RDKafkaLogLevel,
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     producer::{DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
 };
@@ -16,36 +14,17 @@ use rdkafka::{
 use crate::{client::Context, convert::outgoing, settings::Settings};
 
 /// A producer whose delivery reports go to whoever appended.
-pub(crate) struct Producer(ThreadedProducer<Reports>);
+pub(crate) struct Producer(ThreadedProducer<Context<Reports>>);
 
-struct Reports(Context);
+pub(crate) struct Reports;
 
 /// One record of an append, on its way.
-struct Pending {
+pub(crate) struct Pending {
     reporter: Arc<Reporter>,
     place: usize,
 }
 
-impl ClientContext for Reports {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn generate_oauth_token(
-        &self,
-        config: Option<&str>,
-    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
-        self.0.generate_oauth_token(config)
-    }
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.0.log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.0.error(error, reason);
-    }
-}
-
-impl ProducerContext for Reports {
+impl ProducerContext for Context<Reports> {
     type DeliveryOpaque = Box<Pending>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, pending: Box<Pending>) {
@@ -84,7 +63,7 @@ fn was_refused(error: &KafkaError) -> bool {
 
 impl Producer {
     pub(crate) fn start(settings: &Settings, context: &Context) -> KafkaResult<Self> {
-        settings.producer().create_with_context(Reports(context.clone())).map(Self)
+        settings.producer().create_with_context(context.of(Reports)).map(Self)
     }
 
     /// The producer has lost its place among the brokers' and will never send again.

@@ -10,16 +10,24 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
 };
 
-/// The context of a client: where its tokens come from.
+/// The context of a client: where its tokens come from, and what it does beside.
 #[derive(Clone, Default)]
-pub(crate) struct Context {
+pub(crate) struct Context<Role = ()> {
     pub(crate) token: Token,
+    pub(crate) role: Role,
+}
+
+impl Context {
+    /// The same for a client that has a role.
+    pub(crate) fn of<Role>(&self, role: Role) -> Context<Role> {
+        Context { token: self.token.clone(), role }
+    }
 }
 
 /// The newest token; a task keeps it new, because librdkafka's callback cannot wait.
 pub(crate) type Token = Arc<Mutex<Option<OAuthToken>>>;
 
-impl ClientContext for Context {
+impl<Role: Send + Sync> ClientContext for Context<Role> {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn generate_oauth_token(

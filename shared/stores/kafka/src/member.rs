@@ -24,8 +24,6 @@ use questline_stores::{
 };
 use rdkafka::{
     Offset, TopicPartitionList,
-    client::{ClientContext, OAuthToken},
-    config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer as _, ConsumerContext, ConsumerGroupMetadata},
     error::{KafkaError, RDKafkaErrorCode},
     message::Message as _,
@@ -63,14 +61,10 @@ impl Member {
         context: &Context,
         group: &str,
     ) -> Result<Self, LogError> {
-        let changes = Arc::new(Changes {
-            context: context.clone(),
-            heard: Mutex::default(),
-            ending: AtomicBool::new(false),
-        });
-        let consumer: BaseConsumer<Listening> = settings
+        let changes = Arc::new(Changes { heard: Mutex::default(), ending: AtomicBool::new(false) });
+        let consumer: BaseConsumer<Context<Arc<Changes>>> = settings
             .member(group)
-            .create_with_context(Listening(changes.clone()))
+            .create_with_context(context.of(changes.clone()))
             .map_err(unavailable)?;
         consumer.subscribe(&[Topic::Raw.name()]).map_err(unavailable)?;
         let worker = Worker {
@@ -124,8 +118,7 @@ impl Consumer for Member {
 }
 
 /// What the brokers have said about ownership, and has not taken effect yet.
-struct Changes {
-    context: Context,
+pub(crate) struct Changes {
     heard: Mutex<VecDeque<Change>>,
     /// Nobody polls any more: what is to go goes at once.
     ending: AtomicBool,
@@ -138,35 +131,14 @@ struct Change {
     partitions: TopicPartitionList,
 }
 
-struct Listening(Arc<Changes>);
-
-impl ClientContext for Listening {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn generate_oauth_token(
-        &self,
-        config: Option<&str>,
-    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
-        self.0.context.generate_oauth_token(config)
-    }
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.0.context.log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.0.context.error(error, reason);
-    }
-}
-
-impl ConsumerContext for Listening {
+impl ConsumerContext for Context<Arc<Changes>> {
     fn rebalance(
         &self,
         consumer: &BaseConsumer<Self>,
         event: RDKafkaRespErr,
         partitions: &mut TopicPartitionList,
     ) {
-        if self.0.ending.load(Ordering::Acquire) {
+        if self.role.ending.load(Ordering::Acquire) {
             // Closing waits for this; an error leaves nothing that could be waited for.
             _ = consumer.incremental_unassign(partitions);
             return;
@@ -176,12 +148,12 @@ impl ConsumerContext for Listening {
             lost: consumer.assignment_lost(),
             partitions: partitions.clone(),
         };
-        self.0.heard.lock().unwrap_or_else(PoisonError::into_inner).push_back(change);
+        self.role.heard.lock().unwrap_or_else(PoisonError::into_inner).push_back(change);
     }
 }
 
 struct Worker {
-    consumer: BaseConsumer<Listening>,
+    consumer: BaseConsumer<Context<Arc<Changes>>>,
     changes: Arc<Changes>,
     committer: Committer,
     /// The next offset of each partition; none where it is not ours.

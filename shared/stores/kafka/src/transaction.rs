@@ -8,8 +8,6 @@ use questline_stores::{
 };
 use rdkafka::{
     Offset, TopicPartitionList,
-    client::{ClientContext, OAuthToken},
-    config::RDKafkaLogLevel,
     consumer::ConsumerGroupMetadata,
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     producer::{BaseProducer, DeliveryResult, Producer as _, ProducerContext},
@@ -32,32 +30,13 @@ pub(crate) struct Committer {
     context: Context,
     group: String,
     /// None before the first transaction, and after one whose end is not known.
-    producer: Option<BaseProducer<Quiet>>,
+    producer: Option<BaseProducer<Context<Quiet>>>,
 }
 
 /// What becomes of single records is the transaction's fate.
-struct Quiet(Context);
+pub(crate) struct Quiet;
 
-impl ClientContext for Quiet {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn generate_oauth_token(
-        &self,
-        config: Option<&str>,
-    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
-        self.0.generate_oauth_token(config)
-    }
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.0.log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.0.error(error, reason);
-    }
-}
-
-impl ProducerContext for Quiet {
+impl ProducerContext for Context<Quiet> {
     type DeliveryOpaque = ();
 
     fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
@@ -74,8 +53,8 @@ impl Committer {
             return Ok(());
         }
         let config = self.settings.transactional(&self.group);
-        let producer: BaseProducer<Quiet> =
-            config.create_with_context(Quiet(self.context.clone())).map_err(unavailable)?;
+        let producer: BaseProducer<Context<Quiet>> =
+            config.create_with_context(self.context.of(Quiet)).map_err(unavailable)?;
         producer.poll(Duration::ZERO);
         persevere(|| producer.init_transactions(STEP)).map_err(failure)?;
         self.producer = Some(producer);
@@ -114,7 +93,7 @@ impl Committer {
 }
 
 fn attempt(
-    producer: &BaseProducer<Quiet>,
+    producer: &BaseProducer<Context<Quiet>>,
     transaction: &Transaction,
     member: &ConsumerGroupMetadata,
 ) -> KafkaResult<()> {
@@ -140,7 +119,7 @@ fn attempt(
 }
 
 fn send(
-    producer: &BaseProducer<Quiet>,
+    producer: &BaseProducer<Context<Quiet>>,
     topic: Topic,
     record: &questline_stores::NewRecord,
 ) -> KafkaResult<()> {

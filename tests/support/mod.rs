@@ -104,12 +104,12 @@ impl Stack {
     /// SIGTERM, and how it ended.
     pub(crate) fn terminate(self) -> ExitStatus {
         self.signal("TERM");
-        self.ended()
+        self.ended(Duration::from_secs(20))
     }
 
     /// How it ended.
-    pub(crate) fn ended(mut self) -> ExitStatus {
-        until("the stack ends", Duration::from_secs(20), || self.child.try_wait().unwrap())
+    pub(crate) fn ended(mut self, patience: Duration) -> ExitStatus {
+        until("the stack ends", patience, || self.child.try_wait().unwrap())
     }
 
     pub(crate) fn ingest(&self) -> Ingest {

@@ -27,10 +27,11 @@ pub(crate) async fn read(
     let length = length.and_then(|length| length.parse::<usize>().ok()).unwrap_or(0);
     // Who waits to be told whether to send it, or would not end soon, is told at once.
     let waits = headers.contains_key(header::EXPECT);
-    if length > DRAIN_BYTES || (length > limits.body_bytes && waits) {
-        return Err(too_large("body_bytes", limits.body_bytes));
+    let most = limits.body_bytes;
+    if length > most.saturating_add(DRAIN_BYTES) || (length > most && waits) {
+        return Err(too_large("body_bytes", most));
     }
-    let collected = collect(body, length, limits.body_bytes);
+    let collected = collect(body, length, most);
     let body = match tokio::time::timeout(BODY_TIMEOUT, collected).await {
         Ok(body) => body?,
         Err(_) => {
@@ -59,7 +60,7 @@ async fn collect(mut body: Body, length: usize, most: usize) -> Result<Bytes, Pr
         let frame = frame.map_err(|_| unreadable("the body ended before it was complete"))?;
         let data = frame.into_data().unwrap_or_default();
         seen += data.len();
-        if seen > DRAIN_BYTES {
+        if seen > most.saturating_add(DRAIN_BYTES) {
             break;
         }
         if seen <= most {
@@ -101,4 +102,28 @@ pub(crate) fn too_large(limit: &str, most: usize) -> Problem {
 /// A body that holds no events to answer for.
 pub(crate) fn unreadable(detail: &str) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "unreadable_body", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse as _;
+
+    use super::*;
+
+    async fn length(bytes: usize, most: usize) -> Result<usize, StatusCode> {
+        let limits = Limits { body_bytes: most, decompressed_bytes: 64 << 20, ..Limits::default() };
+        let read = read(&HeaderMap::new(), Body::from(vec![b' '; bytes]), &limits).await;
+        read.map(|body| body.len()).map_err(|problem| problem.into_response().status())
+    }
+
+    #[tokio::test]
+    async fn a_body_is_whole_or_refused_whatever_the_limit() {
+        for most in [1 << 20, DRAIN_BYTES, 2 * DRAIN_BYTES] {
+            assert_eq!(length(most, most).await, Ok(most));
+            for more in [1, DRAIN_BYTES, DRAIN_BYTES + 1] {
+                let refused = length(most + more, most).await;
+                assert_eq!(refused, Err(StatusCode::PAYLOAD_TOO_LARGE), "{most} + {more}");
+            }
+        }
+    }
 }

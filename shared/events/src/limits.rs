@@ -81,7 +81,7 @@ pub const ADDRESS_EVENTS_PER_SECOND: u32 = 5_000;
 /// Addresses remembered for rate limiting; beyond it the idle ones are forgotten.
 pub const ADDRESSES: usize = 100_000;
 
-/// Bytes of a body that are read, and thrown away, where it is larger than allowed: a connection
+/// Bytes of a body beyond its limit that are still read, and thrown away: a connection
 /// closed on a client that still writes would take the answer with it.
 pub const DRAIN_BYTES: usize = 8 << 20;
 /// Bytes waiting for the log before an append is refused at once: backpressure, not memory.

@@ -70,12 +70,6 @@ impl Kafka {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// The broker's process.
-    #[must_use]
-    pub fn process(&self) -> Option<u32> {
-        self.process.as_ref().map(Child::id)
-    }
-
     /// Kills the broker with -9.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {

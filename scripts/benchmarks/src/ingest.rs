@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     load::{BODY_EVENTS, bodies},
-    report::{Series, line},
+    report::{Series, line, memory},
 };
 
 const REQUESTS: usize = 8_000;
@@ -63,10 +63,7 @@ impl Server {
 
     /// The most memory that was ever resident, in MB.
     pub(crate) fn memory(&self) -> anyhow::Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kilobytes = most.and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok());
-        Ok(kilobytes.context("the most memory")? / 1_024.0)
+        memory(self.child.id(), "VmHWM")
     }
 }
 

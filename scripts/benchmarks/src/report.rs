@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 
+use anyhow::Context as _;
+
 /// Measurements of one thing, a number a round.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Series(pub(crate) Vec<f64>);
@@ -29,4 +31,12 @@ impl Series {
 pub(crate) fn line(text: &str) {
     // Nobody may read it.
     _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// A size that the kernel keeps of a process, in MB: `VmRSS` is resident now, `VmHWM` was at most.
+pub(crate) fn memory(process: u32, size: &str) -> anyhow::Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let found = status.lines().find_map(|line| line.strip_prefix(size)?.strip_prefix(':'));
+    let kilobytes = found.and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok());
+    Ok(kilobytes.with_context(|| format!("{size} of a process"))? / 1_024.0)
 }

@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     load::{BODY_EVENTS, bodies},
-    report::line,
+    report::{line, memory},
 };
 
 /// Threads that play, compress and send, and the requests that each has under way.
@@ -72,12 +72,7 @@ impl Stack {
 
     /// Resident memory in MB.
     fn resident(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
-        let status = status.unwrap_or_default();
-        let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kilobytes =
-            kilobytes.and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok());
-        kilobytes.unwrap_or(0.0) / 1_024.0
+        memory(self.child.id(), "VmRSS").unwrap_or(0.0)
     }
 
     async fn number(&self, sql: &str) -> anyhow::Result<u64> {
@@ -165,11 +160,11 @@ async fn sustained(stack: &Stack, events: usize) -> anyhow::Result<()> {
             std::thread::spawn(move || generate(&url, generator, events / GENERATORS, now, &sent))
         })
         .collect();
-    let mut memory = Vec::new();
+    let mut resident = Vec::new();
     while generators.iter().any(|generator| !generator.is_finished()) {
         tokio::time::sleep(Duration::from_millis(250)).await;
         bar.set_position(sent.load(Ordering::Relaxed) as u64);
-        memory.push(stack.resident());
+        resident.push(stack.resident());
     }
     for generator in generators {
         generator.join().map_err(|_| anyhow::anyhow!("a generator panicked"))??;
@@ -179,7 +174,7 @@ async fn sustained(stack: &Stack, events: usize) -> anyhow::Result<()> {
     let settled = Operator::of(&stack.place)?.context("no stack runs")?;
     anyhow::ensure!(settled.settle(Duration::from_secs(600)).await?, "not processed in time");
     let visible = started.elapsed();
-    memory.push(stack.resident());
+    resident.push(stack.resident());
     bar.finish_and_clear();
     let counted = "SELECT CAST(sum(read) AS BIGINT) FROM ledger_minutes";
     anyhow::ensure!(stack.number(counted).await? == total, "records were lost");
@@ -192,12 +187,12 @@ async fn sustained(stack: &Stack, events: usize) -> anyhow::Result<()> {
         "  visible rows: {:8.0} events a second, sustained, nothing lost",
         rate(visible)
     ));
-    let half = memory.len() / 2;
+    let half = resident.len() / 2;
     let most = |part: &[f64]| part.iter().copied().fold(0.0, f64::max);
     line(&format!(
         "  resident memory: {:.0} MB at most in the first half, {:.0} MB in the second",
-        most(&memory[..half]),
-        most(&memory[half..])
+        most(&resident[..half]),
+        most(&resident[half..])
     ));
     Ok(())
 }

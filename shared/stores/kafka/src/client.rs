@@ -45,17 +45,14 @@ impl<Role: Send + Sync> ClientContext for Context<Role> {
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         match level {
-            RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice => {
-                tracing::warn!(facility, message, "kafka");
-            }
             RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
                 tracing::debug!(facility, message, "kafka");
             }
-            // A broker that is down is said many times a second; whoever waits for it says it once.
             _ => tracing::warn!(facility, message, "kafka"),
         }
     }
 
+    /// A broker that is down is said many times a second; whoever waits for it says it once.
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "kafka");
     }

@@ -40,9 +40,7 @@ impl Gathered {
 
     pub(crate) fn push(&mut self, message: &BorrowedMessage<'_>) {
         self.scratch.clear();
-        for header in message.headers().iter().flat_map(|headers| headers.iter()) {
-            Block::push(&mut self.scratch, header.key, header.value.unwrap_or_default());
-        }
+        headers(message, &mut self.scratch);
         if self.headers.block().0 != self.scratch {
             self.headers = Headers::from_block(Bytes::copy_from_slice(&self.scratch));
         }
@@ -75,6 +73,13 @@ impl Gathered {
             headers: place.headers,
         };
         self.records.into_iter().map(record).collect()
+    }
+}
+
+/// Appends a message's headers to a block.
+pub(crate) fn headers(message: &BorrowedMessage<'_>, block: &mut Vec<u8>) {
+    for header in message.headers().iter().flat_map(|headers| headers.iter()) {
+        Block::push(block, header.key, header.value.unwrap_or_default());
     }
 }
 

@@ -205,6 +205,12 @@ impl Worker {
 
     fn poll(&mut self, limits: PollLimits) -> Result<Polled, LogError> {
         self.in_hand = None;
+        // Whoever has taken our name stays, also where we heard of it between two polls: a new
+        // producer of ours would fence it.
+        if let Some((code, reason)) = self.consumer.client().fatal_error() {
+            tracing::error!(%code, reason, "kafka.fenced");
+            return Err(LogError::Fenced);
+        }
         self.committer.begin()?;
         let mut polled = Polled::default();
         if std::mem::take(&mut self.anew) {
@@ -360,16 +366,13 @@ impl Worker {
     fn begin_anew(&mut self, polled: &mut Polled) -> Result<(), LogError> {
         let ours: Vec<u32> =
             (0..).zip(&self.positions).filter_map(|(p, at)| at.is_some().then_some(p)).collect();
-        let result = self.starts(&ours, polled).and_then(|starts| {
-            polled.revoked.extend(&ours);
-            // Out and in again: a seek would leave what was fetched ahead in the queue.
-            let ours = self.consumer.assignment().map_err(unavailable)?;
-            self.consumer.incremental_unassign(&ours).map_err(unavailable)?;
-            self.paused = false;
-            self.consumer.incremental_assign(&starts).map_err(unavailable)
-        });
-        self.anew |= result.is_err();
-        result
+        let starts = self.starts(&ours, polled)?;
+        polled.revoked.extend(ours);
+        // Out and in again: a seek would leave what was fetched ahead in the queue.
+        let assigned = self.consumer.assignment().map_err(unavailable)?;
+        self.consumer.incremental_unassign(&assigned).map_err(unavailable)?;
+        self.paused = false;
+        self.consumer.incremental_assign(&starts).map_err(unavailable)
     }
 
     fn commit(&mut self, transaction: &Transaction) -> Result<(), LogError> {

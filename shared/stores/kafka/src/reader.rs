@@ -6,7 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use questline_events::headers::Block;
 use questline_stores::{
     Headers, Topic,
     log::{Head, LogError},
@@ -15,11 +14,12 @@ use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _, ConsumerContext},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
-    message::{BorrowedMessage, Headers as _, Message as _},
+    message::{BorrowedMessage, Message as _},
 };
 
 use crate::{
     client::{Context, unavailable},
+    convert::headers,
     settings::Settings,
 };
 
@@ -229,9 +229,7 @@ fn sound(found: TopicPartitionList) -> KafkaResult<TopicPartitionList> {
 
 fn head(message: &BorrowedMessage<'_>) -> Head {
     let mut block = Vec::new();
-    for header in message.headers().iter().flat_map(|headers| headers.iter()) {
-        Block::push(&mut block, header.key, header.value.unwrap_or_default());
-    }
+    headers(message, &mut block);
     Head {
         partition: message.partition().unsigned_abs(),
         timestamp_ms: message.timestamp().to_millis().unwrap_or(0),

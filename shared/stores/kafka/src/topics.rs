@@ -1,6 +1,6 @@
 //! The three topics: made on purpose, and checked at every start.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use questline_events::limits::LETTER_BYTES;
 use questline_stores::{Topic, log::LogError};
@@ -50,13 +50,16 @@ fn copies(settings: &Settings, brokers: usize) -> (i32, i32) {
     }
 }
 
+fn admin(settings: &Settings, context: &Context) -> Result<AdminClient<Context>, LogError> {
+    settings.client().create_with_context(context.clone()).map_err(unavailable)
+}
+
 /// Makes the topics that are missing; what there is is left as it is. Gives the names of those made.
 pub(crate) async fn create(
     settings: &Settings,
     context: &Context,
 ) -> Result<Vec<&'static str>, LogError> {
-    let admin: AdminClient<Context> =
-        settings.client().create_with_context(context.clone()).map_err(unavailable)?;
+    let admin = admin(settings, context)?;
     let brokers = brokers(admin.inner())?;
     let (replication, in_sync) = copies(settings, brokers);
     let configs = Topic::ALL.map(|topic| wanted(topic, in_sync));
@@ -85,7 +88,31 @@ pub(crate) async fn create(
             }
         }
     }
+    all_known(admin.inner(), &names)?;
     Ok(names)
+}
+
+/// Waits until brokers tell of topics just made: who made them knows of them first.
+fn all_known<C: rdkafka::ClientContext>(
+    client: &Client<C>,
+    topics: &[&'static str],
+) -> Result<(), LogError> {
+    let deadline = Instant::now() + PATIENCE;
+    for name in topics {
+        loop {
+            let metadata = patiently(|| client.fetch_metadata(Some(name), PATIENCE))?;
+            let found = metadata.topics().first().map_or(&[][..], |found| found.partitions());
+            if !found.is_empty() && found.iter().all(|partition| partition.leader() >= 0) {
+                break;
+            }
+            if Instant::now() >= deadline {
+                let why = format!("the topic {name} was made, and no broker leads it");
+                return Err(LogError::Unavailable(why.into()));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    Ok(())
 }
 
 fn brokers<C: rdkafka::ClientContext>(client: &Client<C>) -> Result<usize, LogError> {
@@ -95,8 +122,7 @@ fn brokers<C: rdkafka::ClientContext>(client: &Client<C>) -> Result<usize, LogEr
 
 /// Checks the topics; the error names what is wrong with them, and the mend.
 pub(crate) async fn check(settings: &Settings, context: &Context) -> Result<(), LogError> {
-    let admin: AdminClient<Context> =
-        settings.client().create_with_context(context.clone()).map_err(unavailable)?;
+    let admin = admin(settings, context)?;
     let (replication, in_sync) = copies(settings, brokers(admin.inner())?);
     let mut wrong = Vec::new();
     for topic in Topic::ALL {

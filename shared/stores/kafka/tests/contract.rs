@@ -6,11 +6,8 @@ use std::{cell::RefCell, sync::Arc, time::Duration};
 use questline_log_kafka::{KafkaLog, Settings};
 use questline_stores::{
     NewRecord, Topic,
-    contract::log::{OpenLog, suite},
-    log::{
-        Appender as _, Committed, Consumer, Gap, Log as _, LogError, PollLimits, Polled,
-        Reader as _, Transaction,
-    },
+    contract::log::{LIMITS, OpenLog, assigned, suite},
+    log::{Appender as _, Committed, Gap, Log as _, LogError, Reader as _, Transaction},
 };
 use questline_testing::Kafka;
 use rdkafka::{
@@ -19,40 +16,29 @@ use rdkafka::{
     client::DefaultClientContext,
 };
 
-const LIMITS: PollLimits = PollLimits {
-    records: 1_000,
-    bytes: 1 << 20,
-    wait: Duration::from_millis(200),
-    linger: Duration::ZERO,
-};
-
 fn admin(brokers: &str) -> AdminClient<DefaultClientContext> {
     rdkafka::ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap()
-}
-
-async fn assigned(consumer: &mut dyn Consumer) -> Polled {
-    for _ in 0..100 {
-        let polled = consumer.poll(LIMITS).await.unwrap();
-        if !polled.assigned.is_empty() {
-            return polled;
-        }
-    }
-    unreachable!("nothing was assigned")
 }
 
 /// Topics of the same names, and another log.
 async fn anew(settings: &Settings) {
     let admin = admin(&settings.brokers);
     let names = Topic::ALL.map(Topic::name);
-    for _ in 0..100 {
-        admin.delete_topics(&names, &AdminOptions::new()).await.unwrap();
-        // The names are free when the deletion has got around.
-        if KafkaLog::create_topics(settings).await.is_ok_and(|made| made.len() == names.len()) {
+    admin.delete_topics(&names, &AdminOptions::new()).await.unwrap();
+    // What the controller has deleted, a broker still tells of for a moment.
+    let known = |name| {
+        let metadata = admin.inner().fetch_metadata(Some(name), Duration::from_secs(10)).unwrap();
+        !metadata.topics()[0].partitions().is_empty()
+    };
+    for _ in 0..1_000 {
+        if !names.into_iter().any(known) {
+            let made = KafkaLog::create_topics(settings).await.unwrap();
+            assert_eq!(made, names);
             return;
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    unreachable!("the topics are not made anew");
+    unreachable!("the topics are not deleted");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -22,7 +22,8 @@ pub struct OpenLog {
 /// Joins the group of a name.
 pub type Join = Box<dyn Fn(&str) -> Box<dyn Consumer>>;
 
-const LIMITS: PollLimits = PollLimits {
+/// What the cases ask of one poll.
+pub const LIMITS: PollLimits = PollLimits {
     records: 1_000,
     bytes: 1 << 20,
     wait: Duration::from_millis(200),
@@ -75,7 +76,10 @@ async fn count(log: &OpenLog, topic: Topic) -> Vec<(u32, usize)> {
 }
 
 /// Polls until partitions are ours.
-async fn assigned(consumer: &mut dyn Consumer) -> Polled {
+///
+/// # Panics
+/// If none ever is.
+pub async fn assigned(consumer: &mut dyn Consumer) -> Polled {
     for _ in 0..100 {
         let polled = consumer.poll(LIMITS).await.unwrap();
         if !polled.assigned.is_empty() {

@@ -34,13 +34,14 @@ fn edges() -> BTreeMap<String, BTreeSet<String>> {
         .collect()
 }
 
-/// functions → {runtime, stores} → events. No function leans on a function; only what assembles a
+/// functions → environment → {runtime, stores} → events. No function leans on a function; only what assembles a
 /// process (a function's `main.rs`, the local stack, the commands, benchmarks) names an adapter.
 #[test]
 fn dependencies_point_inward() {
     const EVENTS: &str = "questline-events";
     const STORES: &str = "questline-stores";
     const RUNTIME: &str = "questline-runtime";
+    const ENVIRONMENT: &str = "questline-environment";
     const ADAPTERS: [&str; 3] =
         ["questline-log-kafka", "questline-log-sqlite", "questline-warehouse-duckdb"];
     const FUNCTIONS: [&str; 2] = ["questline-ingest", "questline-process"];
@@ -52,13 +53,20 @@ fn dependencies_point_inward() {
             }
             STORES => vec![EVENTS, "questline-testing"],
             name if ADAPTERS.contains(&name) => vec![EVENTS, STORES],
+            ENVIRONMENT => [&[EVENTS, STORES, RUNTIME], &ADAPTERS[..2]].concat(),
             name if FUNCTIONS.contains(&name) => {
-                [&[EVENTS, STORES, RUNTIME], &ADAPTERS[..]].concat()
+                vec![EVENTS, STORES, RUNTIME, ENVIRONMENT, "questline-warehouse-duckdb"]
             }
             "questline-cli" => [&[EVENTS, STORES], &ADAPTERS[..], &CLIENT[..]].concat(),
             "questline-stack" | "questline-bench" => {
                 let kafka = ["questline-testing"];
-                [&[EVENTS, STORES, RUNTIME], &ADAPTERS[..], &FUNCTIONS[..], &CLIENT[..], &kafka]
+                [
+                    &[EVENTS, STORES, RUNTIME, ENVIRONMENT],
+                    &ADAPTERS[..],
+                    &FUNCTIONS[..],
+                    &CLIENT[..],
+                    &kafka,
+                ]
                     .concat()
             }
             other => panic!("{other} has no place in the house: give it one here"),

@@ -122,7 +122,8 @@ impl Stack {
 
     /// Waits until all that is in the log is processed.
     pub(crate) async fn settle(&self) {
-        assert!(self.operator().settle(Duration::from_secs(60)).await.unwrap());
+        let settled = self.operator().settle(Duration::from_secs(60)).await.unwrap();
+        assert!(settled, "not processed in a minute: {}", said(self.place.directory()));
     }
 
     /// The rows of a query as JSON text.

@@ -4,7 +4,8 @@ use std::fs;
 
 use anyhow::Context as _;
 use ipnet::IpNet;
-use questline_events::{Rules, device::Devices, event::Unregistered, limits::Limits, registry};
+use questline_environment::{registry, unregistered};
+use questline_events::{Rules, device::Devices, limits::Limits};
 use questline_runtime::config::{Env, unusable};
 
 use crate::keys::Keys;
@@ -55,22 +56,7 @@ impl Config {
 
 /// What the door judges by: no lookups, they only enrich.
 fn rules(env: &Env, limits: Limits) -> anyhow::Result<Rules> {
-    let registry = match env.get("QUESTLINE_REGISTRY") {
-        Some(path) => {
-            fs::read_to_string(path).with_context(|| format!("QUESTLINE_REGISTRY: {path}"))?
-        }
-        None => registry::SHIPPED.to_owned(),
-    };
-    let registry = registry::Registry::parse(&registry)
-        .map_err(|error| unusable("QUESTLINE_REGISTRY", "a file of event types", error))?;
-    let unregistered = match env.get("QUESTLINE_UNREGISTERED") {
-        None | Some("accept") => Unregistered::Accept,
-        Some("dead_letter") => Unregistered::DeadLetter,
-        Some(other) => {
-            let cause = format!("`{other}` is neither");
-            return Err(unusable("QUESTLINE_UNREGISTERED", "accept or dead_letter", cause).into());
-        }
-    };
+    let ((registry, _), unregistered) = (registry(env)?, unregistered(env)?);
     Ok(Rules { limits, registry, unregistered, geo: None, devices: Devices::default() })
 }
 

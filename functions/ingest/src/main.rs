@@ -1,11 +1,9 @@
 //! Ingest as a function of its own: HTTP on `$PORT`, or AWS Lambda.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, SHUTDOWN};
 use questline_ingest::{Ingest, app, config::Config};
-use questline_log_kafka::{KafkaLog, Settings};
-use questline_log_sqlite::SqliteLog;
 use questline_runtime::{
     CancellationToken,
     config::{Env, Listen},
@@ -13,7 +11,6 @@ use questline_runtime::{
     serve::{self, ServeLimits, Signals},
     telemetry,
 };
-use questline_stores::log::Log;
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -21,13 +18,7 @@ async fn main() -> anyhow::Result<()> {
     telemetry::start(tracing::level_filters::LevelFilter::INFO);
     let mut signals = Signals::listen()?;
     let env = Env::of_process();
-    let meaning = "where the log lies: sqlite:DIRECTORY or kafka:BROKERS";
-    let log: Arc<dyn Log> = match env.location("QUESTLINE_LOG", meaning, &["sqlite", "kafka"])? {
-        ("kafka", at) => {
-            Arc::new(KafkaLog::open(Settings::read(at, |name| env.owned(name))?).await?)
-        }
-        (_, directory) => Arc::new(SqliteLog::open(Path::new(directory))?),
-    };
+    let log = questline_environment::log(&env).await?;
     let mut ingest = Ingest::new(Config::read(&env)?, log.clone(), Arc::new(Metrics::default()));
     if serve::is_lambda() {
         ingest.page_per_request = true;

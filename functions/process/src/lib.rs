@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 mod closer;
-pub mod config;
 mod outputs;
 mod ownership;
 mod processor;

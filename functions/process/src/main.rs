@@ -4,9 +4,8 @@ use std::{path::Path, sync::Arc};
 
 use axum::{Router, routing::get};
 use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, SHUTDOWN};
-use questline_log_kafka::{KafkaLog, Settings};
-use questline_log_sqlite::SqliteLog;
-use questline_process::{GROUP, Processor, config::Config};
+use questline_environment::Rulebook;
+use questline_process::{GROUP, Processor};
 use questline_runtime::{
     CancellationToken,
     config::{Env, Listen},
@@ -14,7 +13,6 @@ use questline_runtime::{
     serve::{self, ServeLimits, Signals},
     telemetry,
 };
-use questline_stores::log::Log;
 use questline_warehouse_duckdb::DuckdbWarehouse;
 use tokio::net::TcpListener;
 
@@ -23,17 +21,11 @@ async fn main() -> anyhow::Result<()> {
     telemetry::start(tracing::level_filters::LevelFilter::INFO);
     let mut signals = Signals::listen()?;
     let env = Env::of_process();
-    let meaning = "where the log lies: sqlite:DIRECTORY or kafka:BROKERS";
-    let log: Arc<dyn Log> = match env.location("QUESTLINE_LOG", meaning, &["sqlite", "kafka"])? {
-        ("kafka", at) => {
-            Arc::new(KafkaLog::open(Settings::read(at, |name| env.owned(name))?).await?)
-        }
-        (_, directory) => Arc::new(SqliteLog::open(Path::new(directory))?),
-    };
+    let log = questline_environment::log(&env).await?;
     let meaning = "where the warehouse lies: duckdb:DIRECTORY";
     let (_, directory) = env.location("QUESTLINE_WAREHOUSE", meaning, &["duckdb"])?;
     let warehouse = DuckdbWarehouse::open(Path::new(directory))?;
-    let (config, metrics) = (Config::read(&env)?, Arc::new(Metrics::default()));
+    let (rulebook, metrics) = (Rulebook::read(&env)?, Arc::new(Metrics::default()));
     let Listen { host, port } = Listen::read(&env)?;
     let listener = TcpListener::bind((host, port)).await?;
     let stop = CancellationToken::new();
@@ -46,7 +38,7 @@ async fn main() -> anyhow::Result<()> {
     let serving = tokio::spawn(serve::http(listener, app, limits, stop.clone()));
     let consumer = log.join(GROUP)?;
     let rows = Arc::new(warehouse.clone());
-    let processor = Processor::new(config, log.clone(), rows, metrics, stop.clone());
+    let processor = Processor::new(rulebook, log.clone(), rows, metrics, stop.clone());
     let mut working = tokio::spawn(processor.run(consumer));
     let ended = tokio::select! {
         () = signals.asked() => None,

@@ -1,7 +1,7 @@
 //! What is ours: after an assignment the window is rebuilt, and what a crash left between the
 //! warehouse and the log is settled.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use questline_events::{
     batch::Judgement,
@@ -15,7 +15,7 @@ use questline_stores::{
     warehouse::{Advance, Warehouse, WarehouseError},
 };
 
-use crate::outputs::Metadata;
+use crate::outputs::{Metadata, Reach};
 
 /// Identities taken into the window at a time while it is rebuilt.
 const REBUILD_STEP: usize = 1 << 16;
@@ -79,7 +79,15 @@ impl Settled {
     /// The tables go this far now.
     pub(crate) fn written(&mut self, positions: &[Advance]) {
         self.until.extend(positions.iter().map(|advance| (advance.partition, advance.to)));
-        self.rows.clear();
+    }
+
+    /// The log has come this far: what is settled before it is not asked for again. What is after
+    /// it is: a batch that a crash left may come back in parts.
+    pub(crate) fn committed(&mut self, reach: &BTreeMap<u32, Reach>) {
+        let behind = |partition: &u32, offset: i64| {
+            reach.get(partition).is_some_and(|reach| offset < reach.next_offset)
+        };
+        self.rows.retain(|(partition, offset), _| !behind(partition, *offset));
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use questline_environment::Rulebook;
 use questline_events::{
     batch::{Batch, Context, Judgement, Totals},
     brake::Brake,
@@ -26,7 +27,6 @@ use questline_stores::{
 
 use crate::{
     closer::Closer,
-    config::Config,
     outputs::{self, reach},
     ownership::{Settled, begins, rebuild},
 };
@@ -48,7 +48,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// One instance of processing.
 pub struct Processor {
-    config: Config,
+    rulebook: Rulebook,
     reader: Arc<dyn Reader>,
     warehouse: Arc<dyn Warehouse>,
     metrics: Arc<Metrics>,
@@ -82,7 +82,7 @@ impl Processor {
     /// An instance that works until `stop`.
     #[must_use]
     pub fn new(
-        config: Config,
+        rulebook: Rulebook,
         reader: Arc<dyn Reader>,
         warehouse: Arc<dyn Warehouse>,
         metrics: Arc<Metrics>,
@@ -90,7 +90,7 @@ impl Processor {
     ) -> Self {
         let log_id = reader.log_id().to_owned();
         Self {
-            config,
+            rulebook,
             reader,
             warehouse,
             metrics,
@@ -144,9 +144,9 @@ impl Processor {
 
     /// What is written once: by what this process judges; and where the ledger ended.
     async fn begin(&mut self) -> Result<(), Ended> {
-        let (now, version) = (now_micros(), &self.config.function_version);
+        let (now, version) = (now_micros(), &self.rulebook.function_version);
         let mut lookups = LookupRows::default();
-        for (name, lookup) in &self.config.lookups {
+        for (name, lookup) in &self.rulebook.lookups {
             tracing::info!(lookup = name, version = lookup, "process.lookup");
             lookups.push(now, version, name, lookup);
         }
@@ -242,14 +242,14 @@ impl Processor {
         records: &[Record],
     ) -> Result<(), Ended> {
         let brake = self.brake.clone();
-        let version = self.config.function_version.clone();
+        let version = self.rulebook.function_version.clone();
         let mut refused = HashSet::new();
         loop {
             let started = Instant::now();
             let now = now_micros();
             let postmark = Postmark { failed_at: now, function_version: &version };
             let context = Context {
-                rules: &self.config.rules,
+                rules: &self.rulebook.rules,
                 identities: &self.identities,
                 log_id: &self.log_id,
                 postmark,
@@ -258,7 +258,8 @@ impl Processor {
             let mut batch = Batch::new(context, records.len());
             judge(records, &refused, &self.settled, &mut batch, &mut self.window, &mut self.brake);
             self.observe("judge", started);
-            let reached = reach(records).into_iter().map(|(p, reach)| (p, reach.next_offset));
+            let reach = reach(records);
+            let reached = reach.iter().map(|(partition, reach)| (*partition, reach.next_offset));
             let positions = self.settled.positions(reached);
             let rows = outputs::rows(&mut batch, &self.log_id, &self.ledger_rows, now, positions);
             let rows = rows.context("rows of a batch")?;
@@ -294,6 +295,7 @@ impl Processor {
             match consumer.commit(transaction).await {
                 Ok(()) => {
                     self.window.commit();
+                    self.settled.committed(&reach);
                     self.observe("commit", started);
                     self.count(&totals);
                 }

@@ -56,6 +56,20 @@ async fn a_transaction_whose_answer_is_lost_leaves_nothing_twice() {
 }
 
 #[tokio::test]
+async fn a_batch_that_comes_back_in_parts_leaves_nothing_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let stage = Stage::open(folder.path());
+    for (round, name) in (1..).zip(["a", "b", "c"]) {
+        stage.append("app", batch(name)).await;
+        // Whole before the fault, in two parts after it.
+        stage.commits.before.store(1, Ordering::SeqCst);
+        stage.commits.halves.store(1, Ordering::SeqCst);
+        stage.process().await;
+        holds(&stage, round).await;
+    }
+}
+
+#[tokio::test]
 async fn a_warehouse_that_fails_before_or_after_its_write_is_tried_again() {
     let folder = tempfile::tempdir().unwrap();
     let stage = Stage::open(folder.path());

@@ -14,7 +14,7 @@ use questline_events::{
     row::{EventRows, Postmark, Source},
     window::{Identities, Window},
 };
-use questline_process::config::Config;
+use questline_environment::Rulebook;
 use questline_runtime::{clock::now_micros, config::Env};
 use serde::de::IgnoredAny;
 
@@ -126,7 +126,7 @@ fn timed<T>(work: impl FnOnce() -> T) -> anyhow::Result<f64> {
 
 /// What processing judges by, all lookups included.
 fn rules() -> anyhow::Result<Rules> {
-    let rules = Config::read(&Env::of_process())?.rules;
+    let rules = Rulebook::read(&Env::of_process())?.rules;
     anyhow::ensure!(rules.geo.is_some(), "QUESTLINE_GEO_DB is not set: start scripts/bench");
     Ok(rules)
 }

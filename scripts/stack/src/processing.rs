@@ -9,7 +9,8 @@ use std::{
 };
 
 use anyhow::Context as _;
-use questline_process::{GROUP, Processor, config::Config};
+use questline_environment::Rulebook;
+use questline_process::{GROUP, Processor};
 use questline_runtime::{CancellationToken, config::Env, metrics::Metrics};
 use questline_stores::{Topic, log::Log};
 use questline_warehouse_duckdb::DuckdbWarehouse;
@@ -30,7 +31,7 @@ impl Processing {
         metrics: &Arc<Metrics>,
         opened: Warehouse,
     ) -> anyhow::Result<Self> {
-        let config = Config::read(&Env::of_process())?;
+        let rulebook = Rulebook::read(&Env::of_process())?;
         let (send, ended) = oneshot::channel();
         let stop = CancellationToken::new();
         let (directory, log) = (directory.to_owned(), log.clone());
@@ -39,7 +40,7 @@ impl Processing {
             .name("process".to_owned())
             .spawn(move || {
                 // Nobody may wait for it any more.
-                _ = send.send(work(config, &directory, &log, metrics, &opened, stopping));
+                _ = send.send(work(rulebook, &directory, &log, metrics, &opened, stopping));
             })
             .context("a thread for processing")?;
         Ok(Self { ended: Some(ended), stop })
@@ -87,7 +88,7 @@ pub(crate) async fn reach(log: &dyn Log, ends: &[i64], patience: Duration) -> bo
 }
 
 fn work(
-    config: Config,
+    rulebook: Rulebook,
     directory: &Path,
     log: &Arc<dyn Log>,
     metrics: Arc<Metrics>,
@@ -99,7 +100,7 @@ fn work(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     runtime.block_on(async {
         let rows = Arc::new(warehouse.clone());
-        let processor = Processor::new(config, log.clone(), rows, metrics, stop);
+        let processor = Processor::new(rulebook, log.clone(), rows, metrics, stop);
         let result = processor.run(log.join(GROUP)?).await;
         warehouse.close().await;
         result

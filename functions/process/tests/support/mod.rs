@@ -15,15 +15,16 @@ use std::{
 use arrow_array::{Array as _, RecordBatch, StringArray, cast::AsArray as _};
 use arrow_schema::{DataType, Field, Schema};
 use async_trait::async_trait;
+use questline_environment::Rulebook;
 use questline_events::{
     headers::{APP_ID, INGEST, RECEIVED_AT},
     row::EventRows,
 };
 use questline_log_sqlite::SqliteLog;
-use questline_process::{GROUP, Processor, config::Config};
+use questline_process::{GROUP, Processor};
 use questline_runtime::{CancellationToken, clock::now_micros, config::Env, metrics::Metrics};
 use questline_stores::{
-    Headers, NewRecord, Topic,
+    Headers, NewRecord, Record, Topic,
     log::{
         Appender as _, Consumer, Log as _, LogError, PollLimits, Polled, Reader as _, Transaction,
     },
@@ -38,6 +39,9 @@ pub(crate) struct Faults {
     pub(crate) after: AtomicU32,
     /// The partitions' owner before us does it too, late: it does not know yet that they are ours.
     pub(crate) late: AtomicU32,
+    /// What is read comes in two parts, as from brokers that are slow, once the log refuses
+    /// nothing any more.
+    pub(crate) halves: AtomicU32,
 }
 
 impl Faults {
@@ -47,7 +51,8 @@ impl Faults {
 
     /// All that were planted have happened.
     pub(crate) fn spent(&self) -> bool {
-        [&self.before, &self.after, &self.late].iter().all(|left| left.load(Ordering::SeqCst) == 0)
+        let planted = [&self.before, &self.after, &self.late, &self.halves];
+        planted.iter().all(|left| left.load(Ordering::SeqCst) == 0)
     }
 }
 
@@ -57,13 +62,22 @@ struct FailingConsumer {
     faults: Arc<Faults>,
     /// The member has left and come back since the last poll.
     rejoined: bool,
+    second_half: Vec<Record>,
 }
 
 #[async_trait]
 impl Consumer for FailingConsumer {
     async fn poll(&mut self, limits: PollLimits) -> Result<Polled, LogError> {
+        let records = std::mem::take(&mut self.second_half);
+        if !records.is_empty() {
+            return Ok(Polled { records, ..Polled::default() });
+        }
         let limits = PollLimits { linger: Duration::from_millis(10), ..limits };
         let mut polled = self.real.poll(limits).await?;
+        let whole = self.faults.before.load(Ordering::SeqCst) > 0;
+        if !whole && polled.records.len() > 1 && self.faults.due(&self.faults.halves) {
+            self.second_half = polled.records.split_off(polled.records.len() / 2);
+        }
         if std::mem::take(&mut self.rejoined) {
             polled.revoked = (0..Topic::Raw.partitions()).collect();
         }
@@ -72,6 +86,7 @@ impl Consumer for FailingConsumer {
 
     async fn commit(&mut self, mut transaction: Transaction) -> Result<(), LogError> {
         if self.faults.due(&self.faults.before) {
+            self.second_half.clear();
             // Not ours: the log itself refuses the transaction, whole.
             transaction.offsets.iter_mut().for_each(|offset| offset.partition += 1_000);
             return self.real.commit(transaction).await;
@@ -80,6 +95,7 @@ impl Consumer for FailingConsumer {
         if self.faults.due(&self.faults.after) {
             self.real = self.log.join(GROUP)?;
             self.rejoined = true;
+            self.second_half.clear();
             return Err(LogError::Unavailable("planted".into()));
         }
         Ok(())
@@ -193,9 +209,10 @@ impl Stage {
             log: self.log.clone(),
             faults: self.commits.clone(),
             rejoined: false,
+            second_half: Vec::new(),
         };
         let processor = Processor::new(
-            Config::read(&Env::of([])).unwrap(),
+            Rulebook::read(&Env::of([])).unwrap(),
             Arc::new(self.log.clone()),
             Arc::new(warehouse),
             self.metrics.clone(),

@@ -15,11 +15,11 @@ use questline_events::{
 use questline_runtime::config::{Env, unusable};
 
 /// The device table that the project ships.
-const DEVICES: &[u8] = include_bytes!("../../../shared/events/devices.tsv");
+const DEVICES: &[u8] = include_bytes!("../../events/devices.tsv");
 
 /// Rules, and their versions.
 #[derive(Debug)]
-pub struct Config {
+pub struct Rulebook {
     /// By what events are judged.
     pub rules: Rules,
     /// Name and version of every input.
@@ -28,16 +28,14 @@ pub struct Config {
     pub function_version: String,
 }
 
-impl Config {
+impl Rulebook {
     /// Reads the environment and the files that it names.
     ///
     /// # Errors
     /// If a file is missing or not usable.
     pub fn read(env: &Env) -> anyhow::Result<Self> {
-        let registry = match env.get("QUESTLINE_REGISTRY") {
-            Some(path) => String::from_utf8(read("QUESTLINE_REGISTRY", path)?)?,
-            None => registry::SHIPPED.to_owned(),
-        };
+        let (registry, registry_version) = registry(env)?;
+        let unregistered = unregistered(env)?;
         let devices = match env.get("QUESTLINE_DEVICES") {
             Some(path) => read("QUESTLINE_DEVICES", path)?,
             None => DEVICES.to_vec(),
@@ -47,30 +45,48 @@ impl Config {
             geo.transpose()?.map(Geo::open).transpose().map_err(|error| {
                 unusable("QUESTLINE_GEO_DB", "a MaxMind-format database", error)
             })?;
-        let unregistered = match env.get("QUESTLINE_UNREGISTERED") {
-            None | Some("accept") => Unregistered::Accept,
-            Some("dead_letter") => Unregistered::DeadLetter,
-            Some(other) => {
-                let cause = format!("`{other}` is neither");
-                return Err(
-                    unusable("QUESTLINE_UNREGISTERED", "accept or dead_letter", cause).into()
-                );
-            }
-        };
         let devices = Devices::parse(&devices)
             .map_err(|error| unusable("QUESTLINE_DEVICES", "a table of device models", error))?;
         let lookups = vec![
-            ("registry", fingerprint(registry.as_bytes())),
+            ("registry", registry_version),
             ("geo", geo.as_ref().map_or("none", Geo::version).to_owned()),
             ("devices", devices.version().to_owned()),
         ];
-        let registry = Registry::parse(&registry)
-            .map_err(|error| unusable("QUESTLINE_REGISTRY", "a file of event types", error))?;
         let judged_by = format!("{lookups:?} {unregistered:?}");
         let function_version =
             format!("{}+{}", env!("CARGO_PKG_VERSION"), fingerprint(judged_by.as_bytes()));
         let rules = Rules { limits: Limits::default(), registry, unregistered, geo, devices };
         Ok(Self { rules, lookups, function_version })
+    }
+}
+
+/// The event types of `QUESTLINE_REGISTRY`, or those shipped, and their version.
+///
+/// # Errors
+/// If the file is missing or not usable.
+pub fn registry(env: &Env) -> anyhow::Result<(Registry, String)> {
+    let text = match env.get("QUESTLINE_REGISTRY") {
+        Some(path) => String::from_utf8(read("QUESTLINE_REGISTRY", path)?)
+            .map_err(|error| unusable("QUESTLINE_REGISTRY", "a file of event types", error))?,
+        None => registry::SHIPPED.to_owned(),
+    };
+    let registry = Registry::parse(&text)
+        .map_err(|error| unusable("QUESTLINE_REGISTRY", "a file of event types", error))?;
+    Ok((registry, fingerprint(text.as_bytes())))
+}
+
+/// What becomes of types that are not registered: `QUESTLINE_UNREGISTERED`.
+///
+/// # Errors
+/// If it is set to something else.
+pub fn unregistered(env: &Env) -> anyhow::Result<Unregistered> {
+    match env.get("QUESTLINE_UNREGISTERED") {
+        None | Some("accept") => Ok(Unregistered::Accept),
+        Some("dead_letter") => Ok(Unregistered::DeadLetter),
+        Some(other) => {
+            let cause = format!("`{other}` is neither");
+            Err(unusable("QUESTLINE_UNREGISTERED", "accept or dead_letter", cause).into())
+        }
     }
 }
 
@@ -85,9 +101,9 @@ mod tests {
     #[test]
     fn an_input_that_cannot_be_read_is_named() {
         for name in ["QUESTLINE_GEO_DB", "QUESTLINE_DEVICES", "QUESTLINE_REGISTRY"] {
-            let missing = Config::read(&Env::of([(name, "/nowhere/file")])).unwrap_err();
+            let missing = Rulebook::read(&Env::of([(name, "/nowhere/file")])).unwrap_err();
             assert!(format!("{missing:#}").contains(name), "{missing:#}");
-            let other = Config::read(&Env::of([(name, file!())]));
+            let other = Rulebook::read(&Env::of([(name, file!())]));
             let wrong = format!("{:#}", other.err().unwrap_or_else(|| anyhow::anyhow!("accepted")));
             assert!(wrong.contains(name) || wrong.contains("No such file"), "{name}: {wrong}");
         }
@@ -95,10 +111,10 @@ mod tests {
 
     #[test]
     fn the_version_names_every_input() {
-        let config = Config::read(&Env::of([])).unwrap();
-        let names: Vec<_> = config.lookups.iter().map(|(name, _)| *name).collect();
+        let rulebook = Rulebook::read(&Env::of([])).unwrap();
+        let names: Vec<_> = rulebook.lookups.iter().map(|(name, _)| *name).collect();
         assert_eq!(names, ["registry", "geo", "devices"]);
-        let strict = Config::read(&Env::of([("QUESTLINE_UNREGISTERED", "dead_letter")])).unwrap();
-        assert_ne!(config.function_version, strict.function_version);
+        let strict = Rulebook::read(&Env::of([("QUESTLINE_UNREGISTERED", "dead_letter")])).unwrap();
+        assert_ne!(rulebook.function_version, strict.function_version);
     }
 }

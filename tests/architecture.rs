@@ -44,7 +44,8 @@ fn dependencies_point_inward() {
     const ENVIRONMENT: &str = "questline-environment";
     const ADAPTERS: [&str; 3] =
         ["questline-log-kafka", "questline-log-sqlite", "questline-warehouse-duckdb"];
-    const FUNCTIONS: [&str; 2] = ["questline-ingest", "questline-process"];
+    const FUNCTIONS: [&str; 3] =
+        ["questline-dlq-reprocess", "questline-ingest", "questline-process"];
     const CLIENT: [&str; 2] = ["questline-client", "questline-players"];
     let allowed = |name: &str| -> Vec<&str> {
         match name {
@@ -67,7 +68,7 @@ fn dependencies_point_inward() {
                     &CLIENT[..],
                     &kafka,
                 ]
-                    .concat()
+                .concat()
             }
             other => panic!("{other} has no place in the house: give it one here"),
         }

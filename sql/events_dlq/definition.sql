@@ -1,4 +1,5 @@
 CREATE TABLE IF NOT EXISTS events_dlq (
+  letter STRING NOT NULL OPTIONS (description = 'what the letter is through all its attempts: the first source position of its record, log/partition/offset'),
   reason STRING NOT NULL OPTIONS (description = 'entry of the closed list of reasons'),
   detail STRING OPTIONS (description = 'member at fault'),
   app_id STRING OPTIONS (description = 'app of the write key'),

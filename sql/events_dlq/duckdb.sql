@@ -1,5 +1,6 @@
 -- Derived from definition.sql by scripts/derive-sql: change that one.
 CREATE TABLE IF NOT EXISTS events_dlq (
+  letter TEXT NOT NULL,
   reason TEXT NOT NULL,
   detail TEXT,
   app_id TEXT,

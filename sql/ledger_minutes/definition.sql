@@ -1,12 +1,14 @@
 -- What every boot stored, and what processing read of it, by minute.
 -- state: open (not closed yet), proved (lost is what it says), unproved (the boot never wrote the
 -- minute for good, or has reports that never came: nobody may say that nothing was lost).
+-- What a reprocess run brings back counts in the minute in which it was received first, long closed:
+-- it is open until what was in the log when the run last wrote is processed.
 CREATE OR REPLACE VIEW ledger_minutes AS
 WITH pages AS (
   SELECT *
   FROM ledger
-  WHERE hop IN ('ingest', 'process')
-  QUALIFY hop <> 'ingest' OR ROW_NUMBER() OVER (
+  WHERE hop IN ('ingest', 'reprocess', 'process')
+  QUALIFY hop = 'process' OR ROW_NUMBER() OVER (
     PARTITION BY hop, log_id, source, seq, app_id, minute
     ORDER BY written_at
   ) = 1
@@ -21,6 +23,13 @@ written AS (
   SELECT DISTINCT log_id, source, minute
   FROM pages
   WHERE hop = 'ingest' AND complete
+),
+-- Runs of reprocess: whether they ended in order, and from when on everything of them is read.
+runs AS (
+  SELECT log_id, source, LOGICAL_OR(closing) AS ended, MAX(written_at) AS last_written
+  FROM pages
+  WHERE STARTS_WITH(source, 'reprocess-')
+  GROUP BY log_id, source
 ),
 counted AS (
   SELECT
@@ -62,13 +71,16 @@ judged AS (
     summed.*,
     CASE
       WHEN closed.through IS NULL OR summed.minute > closed.through THEN 'open'
-      -- Records of no boot, and those brought back, have no stored counterpart to be held against.
-      WHEN summed.source IS NULL OR summed.source = 'reprocess' THEN 'proved'
-      WHEN written.minute IS NULL OR summed.unknown > 0 THEN 'unproved'
-      ELSE 'proved'
+      WHEN runs.last_written >= closed.through THEN 'open'
+      -- Records of no boot have no stored counterpart to be held against.
+      WHEN summed.source IS NULL THEN 'proved'
+      WHEN summed.unknown > 0 THEN 'unproved'
+      WHEN runs.ended OR written.minute IS NOT NULL THEN 'proved'
+      ELSE 'unproved'
     END AS state
   FROM summed
   LEFT JOIN closed ON closed.log_id = summed.log_id
+  LEFT JOIN runs ON runs.log_id = summed.log_id AND runs.source = summed.source
   LEFT JOIN written
     ON written.log_id = summed.log_id
     AND written.source = summed.source
@@ -77,7 +89,7 @@ judged AS (
 SELECT
   judged.*,
   CASE
-    WHEN source IS NULL OR source = 'reprocess' OR state <> 'proved' THEN NULL
+    WHEN source IS NULL OR state <> 'proved' THEN NULL
     ELSE stored + late - read
   END AS lost
 FROM judged;

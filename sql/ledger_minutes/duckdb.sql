@@ -2,15 +2,17 @@
 /* What every boot stored, and what processing read of it, by minute. */
 /* state: open (not closed yet), proved (lost is what it says), unproved (the boot never wrote the */
 /* minute for good, or has reports that never came: nobody may say that nothing was lost). */
+/* What a reprocess run brings back counts in the minute in which it was received first, long closed: */
+/* it is open until what was in the log when the run last wrote is processed. */
 CREATE OR REPLACE VIEW ledger_minutes AS
 WITH pages AS (
   SELECT
     *
   FROM ledger
   WHERE
-    hop IN ('ingest', 'process')
+    hop IN ('ingest', 'reprocess', 'process')
   QUALIFY
-    hop <> 'ingest'
+    hop = 'process'
     OR ROW_NUMBER() OVER (
       PARTITION BY hop, log_id, source, seq, app_id, minute
       ORDER BY written_at NULLS FIRST
@@ -32,6 +34,18 @@ WITH pages AS (
   FROM pages
   WHERE
     hop = 'ingest' AND complete
+), runs /* Runs of reprocess: whether they ended in order, and from when on everything of them is read. */ AS (
+  SELECT
+    log_id,
+    source,
+    BOOL_OR(CAST(closing AS BOOLEAN)) AS ended,
+    MAX(written_at) AS last_written
+  FROM pages
+  WHERE
+    STARTS_WITH(source, 'reprocess-')
+  GROUP BY
+    log_id,
+    source
 ), counted AS (
   SELECT
     log_id,
@@ -103,15 +117,21 @@ WITH pages AS (
     CASE
       WHEN closed.through IS NULL OR summed.minute > closed.through
       THEN 'open'
-      WHEN summed.source IS NULL OR summed.source = 'reprocess'
+      WHEN runs.last_written >= closed.through
+      THEN 'open'
+      WHEN summed.source IS NULL
       THEN 'proved'
-      WHEN written.minute IS NULL OR summed.unknown > 0
+      WHEN summed.unknown > 0
       THEN 'unproved'
-      ELSE 'proved'
+      WHEN runs.ended OR NOT written.minute IS NULL
+      THEN 'proved'
+      ELSE 'unproved'
     END AS state
   FROM summed
   LEFT JOIN closed
     ON closed.log_id = summed.log_id
+  LEFT JOIN runs
+    ON runs.log_id = summed.log_id AND runs.source = summed.source
   LEFT JOIN written
     ON written.log_id = summed.log_id
     AND written.source = summed.source
@@ -120,7 +140,7 @@ WITH pages AS (
 SELECT
   judged.*,
   CASE
-    WHEN source IS NULL OR source = 'reprocess' OR state <> 'proved'
+    WHEN source IS NULL OR state <> 'proved'
     THEN NULL
     ELSE stored + late - read
   END AS lost

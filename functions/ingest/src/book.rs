@@ -9,7 +9,7 @@ use std::{
 };
 
 use questline_events::{
-    ledger::{Counts, Page},
+    ledger::{Counts, Hop, Page},
     time::{MINUTE, minute},
 };
 
@@ -130,6 +130,7 @@ impl State {
     fn page(&mut self, boot: &str, minute: i64, complete: bool) {
         let apps = self.minutes.get_mut(&minute).map(|open| std::mem::take(&mut open.apps));
         self.unsent.push(Page {
+            hop: Hop::Ingest,
             boot: boot.to_owned(),
             seq: self.next_seq,
             minute,

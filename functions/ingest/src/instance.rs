@@ -3,14 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use ipnet::IpNet;
-use questline_events::{
-    Rules,
-    headers::{INGEST, KIND},
-    ledger::Page,
-    limits::DELIVERY_DEADLINE,
-};
+use questline_events::{Rules, ledger::Page, limits::DELIVERY_DEADLINE};
 use questline_runtime::{CancellationToken, TaskTracker, clock::now_micros, metrics::Metrics};
-use questline_stores::{Headers, NewRecord, Topic, log::Appender};
+use questline_stores::{NewRecord, Topic, log::Appender};
 
 use crate::{book::Book, config::Config, keys::Keys};
 
@@ -81,15 +76,7 @@ impl Ingest {
         if pages.is_empty() {
             return true;
         }
-        let headers = Headers::new([(KIND, &b"ledger"[..]), (INGEST, self.book.boot().as_bytes())]);
-        let record = |page: &Page| NewRecord {
-            // One partition for all pages of a boot: they stay in order.
-            key: Some(self.book.boot().to_owned().into()),
-            value: serde_json::to_vec(page).ok().map(Into::into),
-            headers: headers.clone(),
-            ..NewRecord::default()
-        };
-        let records: Vec<_> = pages.iter().map(record).collect();
+        let records: Vec<_> = pages.iter().map(NewRecord::of_page).collect();
         let sent = self.appender.append(Topic::Raw, records).all_stored(pages.len());
         let stored = tokio::time::timeout(self.deadline, sent).await.unwrap_or(false);
         if stored {

@@ -5,4 +5,5 @@ mod outputs;
 mod ownership;
 mod processor;
 
-pub use processor::{GROUP, Processor};
+pub use processor::Processor;
+pub use questline_stores::log::PROCESS_GROUP as GROUP;

@@ -3,8 +3,8 @@
 use std::{path::Path, sync::Arc};
 
 use axum::{Router, routing::get};
-use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, SHUTDOWN};
 use questline_environment::Rulebook;
+use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, SHUTDOWN};
 use questline_process::{GROUP, Processor};
 use questline_runtime::{
     CancellationToken,

@@ -7,7 +7,7 @@ use questline_events::{
     batch::Batch,
     headers::{DETAIL, FAILED_AT, FUNCTION_VERSION, HELD, IDENTITY, REASON, SOURCE, TRACEPARENT},
     ledger::Row,
-    row::{EventRows, LedgerRows, LetterRows, MinuteRows, Postmark},
+    row::{EventRows, LedgerRows, LetterRows, MinuteRows, Postmark, ReprocessedRows},
 };
 use questline_stores::{
     Headers, NewRecord, Record, Topic,
@@ -67,6 +67,7 @@ pub(crate) fn rows(
     let tables = vec![
         (EventRows::TABLE, batch.rows.finish()?),
         (LetterRows::TABLE, batch.letter_rows.finish()?),
+        (ReprocessedRows::TABLE, batch.reprocessed_rows.finish()?),
         (MinuteRows::TABLE, minutes.finish()?),
         (LedgerRows::TABLE, ledger.finish()?),
     ];

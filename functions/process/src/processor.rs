@@ -21,7 +21,7 @@ use questline_events::{
 use questline_runtime::{CancellationToken, clock::now_micros, metrics::Metrics};
 use questline_stores::{
     Headers, Record, Topic,
-    log::{Assigned, Consumer, Gap, LogError, PollLimits, Polled, Reader},
+    log::{Assigned, Consumer, Gap, LogError, PROCESS_GROUP, PollLimits, Polled, Reader},
     warehouse::{Rows, Warehouse, WarehouseError},
 };
 
@@ -30,9 +30,6 @@ use crate::{
     outputs::{self, reach},
     ownership::{Settled, begins, rebuild},
 };
-
-/// The group in whose name offsets are committed.
-pub const GROUP: &str = "process";
 
 const LIMITS: PollLimits = PollLimits {
     records: BATCH_RECORDS,
@@ -106,7 +103,7 @@ impl Processor {
         }
     }
 
-    /// Works as a member of [`GROUP`] until it is asked to stop; the batch in hand is finished.
+    /// Works as a member of [`PROCESS_GROUP`] until it is asked to stop; the batch in hand is finished.
     ///
     /// # Errors
     /// If the log or the warehouse is damaged, or belongs to somebody else.
@@ -362,7 +359,7 @@ impl Processor {
     async fn housekeep(&mut self) -> Result<(), Ended> {
         let looked = async {
             let ends = self.reader.ends(Topic::Raw).await?;
-            Ok::<_, LogError>((ends, self.reader.committed(GROUP).await?))
+            Ok::<_, LogError>((ends, self.reader.committed(PROCESS_GROUP).await?))
         };
         let Ok((ends, committed)) = looked.await else { return Ok(()) };
         let lag = |(end, committed): (&i64, &Option<i64>)| end - committed.unwrap_or(0);

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use cpu_time::ProcessTime;
+use questline_environment::Rulebook;
 use questline_events::{
     Rules,
     batch::{Batch, Context, Judgement},
@@ -14,7 +15,6 @@ use questline_events::{
     row::{EventRows, Postmark, Source},
     window::{Identities, Window},
 };
-use questline_environment::Rulebook;
 use questline_runtime::{clock::now_micros, config::Env};
 use serde::de::IgnoredAny;
 

@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Query(Query),
     /// Shows what was stored and what became of it, by hop and minute.
     Ledger(Ledger),
+    /// Brings dead letters back, or tells what would become of them.
+    Reprocess(Reprocess),
     /// Makes the three topics of a Kafka where they are missing, and checks them.
     Topics(Topics),
 }
@@ -73,6 +75,48 @@ pub(crate) struct Ledger {
     /// How many seconds to wait.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub(crate) deadline: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Reprocess {
+    /// Only letters of this reason.
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    /// Only letters of this app.
+    #[arg(long)]
+    pub(crate) app: Option<String>,
+    /// Only letters judged at this moment or later: RFC 3339.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// Only letters judged before this moment.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+    /// Only letters judged by this release: `events_dlq.function_version`.
+    #[arg(long)]
+    pub(crate) version: Option<String>,
+    /// Only letters written while the app's brake was pulled.
+    #[arg(long)]
+    pub(crate) held: bool,
+    /// Gives a member a value: JSON, or else text. `parameters.level_id=7` reaches into an object.
+    #[arg(long, value_name = "MEMBER=VALUE", value_parser = pair)]
+    pub(crate) set: Vec<(String, String)>,
+    /// Gives a member another name.
+    #[arg(long, value_name = "FROM=TO", value_parser = pair)]
+    pub(crate) rename: Vec<(String, String)>,
+    /// Gives a member another type: text, integer or number.
+    #[arg(long, value_name = "MEMBER=TYPE", value_parser = pair)]
+    pub(crate) cast: Vec<(String, String)>,
+    /// Letters a second, at most.
+    #[arg(long, value_name = "N")]
+    pub(crate) rate: Option<u32>,
+    /// Only tell how many would pass now, and why the others would not.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("it is to be NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 #[derive(Debug, Args)]

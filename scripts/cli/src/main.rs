@@ -4,6 +4,7 @@ mod arguments;
 mod ledger;
 mod lines;
 mod query;
+mod reprocess;
 mod send;
 mod show;
 mod topics;
@@ -22,6 +23,7 @@ async fn main() -> ExitCode {
         Command::Send(send) => send::run(&place, send).await,
         Command::Query(query) => query::run(&place, &query).await.map(|()| true),
         Command::Ledger(ledger) => ledger::run(&place, &ledger).await,
+        Command::Reprocess(reprocess) => reprocess::run(&place, &reprocess).await,
         Command::Topics(topics) => topics::run(&topics).await.map(|()| true),
     };
     match well {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{ClientError, Place, Problem, http};
 
@@ -51,6 +51,14 @@ impl Operator {
         let body = json!({ "deadline_ms": deadline.as_millis() });
         let settled: Value = self.ask("settle", body, deadline + Duration::from_secs(10)).await?;
         Ok(settled["settled"] == true)
+    }
+
+    /// One call of reprocess: its request and its report, as JSON.
+    ///
+    /// # Errors
+    /// If the request is refused, or nobody answers.
+    pub async fn reprocess(&self, request: &Map<String, Value>) -> Result<Value, ClientError> {
+        self.ask("reprocess", Value::Object(request.clone()), Duration::from_secs(60)).await
     }
 
     async fn ask<T: DeserializeOwned>(

@@ -1,9 +1,14 @@
 //! Operator routes: for the commands of this machine's user, and nobody else.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use axum::{
     Json, Router,
+    body::Bytes,
     extract::{Request, State},
     http::{HeaderMap, StatusCode, header},
     middleware::{self, Next},
@@ -11,7 +16,11 @@ use axum::{
     routing::post,
 };
 use questline_client::Answer;
-use questline_events::limits::{QUERY_ROWS, QUERY_TIMEOUT};
+use questline_dlq_reprocess::Reprocess;
+use questline_events::{
+    Rules,
+    limits::{QUERY_ROWS, QUERY_TIMEOUT},
+};
 use questline_ingest::Ingest;
 use questline_runtime::problem::Problem;
 use questline_stores::{
@@ -30,6 +39,9 @@ pub(crate) struct Operator {
     pub(crate) ingest: Arc<Ingest>,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) warehouse: Warehouse,
+    /// Made with the first request: the warehouse may be opened after the routes.
+    pub(crate) reprocess: OnceLock<Arc<Reprocess>>,
+    pub(crate) rules: Arc<Rules>,
 }
 
 pub(crate) fn routes(operator: Operator) -> Router {
@@ -37,6 +49,7 @@ pub(crate) fn routes(operator: Operator) -> Router {
     Router::new()
         .route("/operator/query", post(query))
         .route("/operator/settle", post(settle))
+        .route("/operator/reprocess", post(reprocess))
         .layer(middleware::from_fn_with_state(operator.clone(), guard))
         .with_state(operator)
 }
@@ -87,6 +100,17 @@ async fn query(State(operator): State<Arc<Operator>>, Json(Sql { sql }): Json<Sq
             Problem::new(StatusCode::BAD_REQUEST, "query", detail).into_response()
         }
     }
+}
+
+async fn reprocess(State(operator): State<Arc<Operator>>, body: Bytes) -> Response {
+    let Some(warehouse) = operator.warehouse.get() else {
+        return unavailable("the warehouse is still being opened: try again in a moment");
+    };
+    let reprocess = operator.reprocess.get_or_init(|| {
+        let (log, rules) = (operator.log.clone(), operator.rules.clone());
+        Arc::new(Reprocess::new(Arc::new(warehouse.clone()), log, rules))
+    });
+    questline_dlq_reprocess::answer(reprocess, &body).await
 }
 
 fn unavailable(detail: &str) -> Response {

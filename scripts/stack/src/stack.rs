@@ -2,12 +2,13 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use anyhow::Context as _;
 use questline_client::Place;
+use questline_environment::Rulebook;
 use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, Limits, SHUTDOWN};
 use questline_ingest::{
     Ingest, app,
@@ -62,6 +63,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         ingest: ingest.clone(),
         log: log.clone(),
         warehouse: warehouse.clone(),
+        reprocess: OnceLock::new(),
+        rules: Arc::new(Rulebook::read(&Env::of_process())?.rules),
     };
     let routes = app(ingest.clone())
         .merge(operator::routes(operator))

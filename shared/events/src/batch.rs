@@ -10,7 +10,7 @@ use crate::{
     letter::Letter,
     minutes::Minutes,
     record::Record,
-    row::{EventRows, LetterRows, Postmark, Source},
+    row::{EventRows, LetterRows, Postmark, ReprocessedRows, Source},
     split::inspect,
     window::{Identities, Identity, Window},
 };
@@ -26,6 +26,19 @@ pub enum Outcome {
     DeadLettered(Reason),
     /// It is no event but a page of ingest's ledger.
     Page,
+}
+
+impl Outcome {
+    /// The name in tables and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Duplicate => "duplicate",
+            Self::DeadLettered(_) => "dead_lettered",
+            Self::Page => "page",
+        }
+    }
 }
 
 /// How a record is judged.
@@ -115,6 +128,8 @@ pub struct Batch<'c> {
     pub row_records: Vec<usize>,
     /// Rows of `events_dlq`.
     pub letter_rows: LetterRows,
+    /// Rows of `events_reprocessed`.
+    pub reprocessed_rows: ReprocessedRows,
     /// Counts per minute.
     pub minutes: Minutes,
     /// Counts of the ledger.
@@ -141,6 +156,7 @@ impl<'c> Batch<'c> {
             rows: EventRows::with_capacity(records),
             row_records: Vec::with_capacity(records),
             letter_rows: LetterRows::default(),
+            reprocessed_rows: ReprocessedRows::default(),
             minutes: Minutes::default(),
             tallies: Tallies::default(),
             pages: Vec::new(),
@@ -172,6 +188,10 @@ impl<'c> Batch<'c> {
         let outcome = self.judge(index, record, judgement, window, brake);
         if !judgement.is_settled() {
             self.count(&record.envelope, outcome);
+            if record.envelope.reprocessed {
+                let (source, postmark) = (self.source(record), self.context.postmark);
+                self.reprocessed_rows.push(record, outcome.as_str(), source, postmark);
+            }
         }
         outcome
     }
@@ -192,6 +212,13 @@ impl<'c> Batch<'c> {
                 return self.dead_letter(index, record, fault, judgement, brake);
             }
             Judgement::Rules | Judgement::SettledEvent | Judgement::SettledLetter => {}
+        }
+        if let Some(letter) = record.envelope.letter {
+            let identity = self.context.identities.of_letter(letter, record.envelope.attempts);
+            let fresh = window.insert(record.partition, record.log_time_ms, identity);
+            if !fresh && !judgement.is_settled() {
+                return Outcome::Duplicate;
+            }
         }
         let rules: &'c Rules = self.context.rules;
         let value = record.value.unwrap_or_default();
@@ -215,7 +242,9 @@ impl<'c> Batch<'c> {
         window: &mut Window,
         brake: &mut Brake,
     ) -> Outcome {
-        brake.count(event.app_id, event.received_at, false);
+        if !record.envelope.reprocessed {
+            brake.count(event.app_id, event.received_at, false);
+        }
         let identity = self.context.identities.of(event.app_id, &event.event_id);
         let fresh = window.insert(record.partition, record.log_time_ms, identity);
         if !judgement.is_settled() {
@@ -260,7 +289,9 @@ impl<'c> Batch<'c> {
         brake: &mut Brake,
     ) -> Outcome {
         let envelope = &record.envelope;
-        let held = envelope.app_id.is_some_and(|app| brake.count(app, envelope.received_at, true));
+        // What is brought back says nothing about what an app sends now.
+        let app = envelope.app_id.filter(|_| !envelope.reprocessed);
+        let held = app.is_some_and(|app| brake.count(app, envelope.received_at, true));
         if !judgement.is_settled() {
             let source = self.source(record);
             self.letter_rows.push(record, &fault, held, source, self.context.postmark);

@@ -22,6 +22,10 @@ pub const KIND: &str = "kind";
 pub const ATTEMPTS: &str = "attempts";
 /// When a dead letter was brought back; such a record is counted as the reprocess hop's.
 pub const REPROCESSED_AT: &str = "reprocessed_at";
+/// On records that were brought back: the letter's identity, see [`crate::letter::identity`].
+pub const LETTER: &str = "letter";
+/// On records that were brought back: the run that did it.
+pub const RUN: &str = "run";
 /// On enriched records: the keyed hash of (app_id, id).
 pub const IDENTITY: &str = "identity";
 /// On dead letters: the entry of the closed list.
@@ -90,6 +94,10 @@ pub struct Envelope<'a> {
     pub attempts: i64,
     /// The record was brought back from the dead letters.
     pub reprocessed: bool,
+    /// The identity of the letter that was brought back.
+    pub letter: Option<&'a str>,
+    /// The run that brought it back.
+    pub run: Option<&'a str>,
 }
 
 impl<'a> Envelope<'a> {
@@ -116,6 +124,8 @@ impl<'a> Envelope<'a> {
                 KIND => envelope.ledger = text == "ledger",
                 ATTEMPTS => envelope.attempts = text.parse().unwrap_or(0),
                 REPROCESSED_AT => envelope.reprocessed = true,
+                LETTER => envelope.letter = Some(text),
+                RUN => envelope.run = Some(text),
                 _ => {}
             }
         }

@@ -9,12 +9,18 @@ use serde::{Deserialize, Serialize};
 use crate::{headers::Envelope, time};
 
 /// A hop of the way, as the column `hop` names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Hop {
     /// received = stored + rejected + deferred
+    #[default]
     Ingest,
     /// read = accepted + duplicate + dead_lettered
     Process,
+    /// stored + unknown = letters brought back
+    Reprocess,
     /// Records that the log expired before they were read.
     Log,
     /// Not a count: every minute of this log up to this one is closed.
@@ -28,6 +34,7 @@ impl Hop {
         match self {
             Self::Ingest => "ingest",
             Self::Process => "process",
+            Self::Reprocess => "reprocess",
             Self::Log => "log",
             Self::Closed => "closed",
         }
@@ -84,12 +91,16 @@ impl AddAssign for Counts {
     }
 }
 
-/// One page of ingest's ledger: what one instance counted in one minute. It travels through the
-/// raw topic, so that it is written exactly once, after the events that it counts.
+/// One page of the ledger of ingest or of reprocess: what one instance, or one run, counted in one
+/// minute. It travels through the raw topic, so that it is written exactly once, after the events
+/// that it counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Page {
-    /// Boot id of the instance.
+    /// Who counted.
+    #[serde(default)]
+    pub hop: Hop,
+    /// Boot id of the instance, or the run's.
     pub boot: String,
     /// Number of the page within the boot: the same page sent twice is one page.
     pub seq: i64,
@@ -108,7 +119,7 @@ pub struct Page {
 pub struct Row {
     /// The hop that counted.
     pub hop: Hop,
-    /// Boot id of the ingest instance that stored the records, or `reprocess`.
+    /// Boot id of the ingest instance, or the reprocess run, that stored the records.
     pub source: Option<String>,
     /// The app; absent on rows that only say that the hop was alive.
     pub app_id: Option<String>,
@@ -128,7 +139,7 @@ impl Page {
     /// The rows of a page: one to say that the instance was alive, one for each app.
     pub fn rows(&self) -> impl Iterator<Item = Row> {
         let row = |app_id: Option<String>, counts| Row {
-            hop: Hop::Ingest,
+            hop: self.hop,
             source: Some(self.boot.clone()),
             app_id,
             minute: self.minute,
@@ -141,9 +152,6 @@ impl Page {
         alive.chain(self.apps.iter().map(move |(app, counts)| row(Some(app.clone()), *counts)))
     }
 }
-
-/// The source of records that were brought back from the dead letters.
-pub const REPROCESS: &str = "reprocess";
 
 /// What processing counts: per source, app and minute of `received_at`.
 #[derive(Debug, Default)]
@@ -163,7 +171,8 @@ struct Key {
 impl Tallies {
     /// Counts a record where it belongs.
     pub fn count(&mut self, envelope: &Envelope<'_>, count: impl FnOnce(&mut Counts)) {
-        let source = if envelope.reprocessed { Some(REPROCESS) } else { envelope.boot };
+        // What was brought back is held against the run that did it.
+        let source = if envelope.reprocessed { envelope.run } else { envelope.boot };
         let (app_id, minute) = (envelope.app_id, time::minute(envelope.received_at));
         let is = |key: &Key| {
             key.minute == minute

@@ -103,6 +103,18 @@ pub const BATCH_BYTES: usize = 24 << 20;
 /// A batch is closed this long after its first record was seen, so that rows show within 2 s.
 pub const BATCH_LINGER: Duration = Duration::from_millis(400);
 
+/// A letter is brought back this often, then it is parked.
+pub const REPROCESS_ATTEMPTS: i64 = 5;
+/// Letters that a run brings back a second, unless it is told otherwise.
+pub const REPROCESS_RATE: u32 = 2_000;
+/// Letters taken into memory at a time: each may be of [`LETTER_BYTES`].
+pub const REPROCESS_PAGE: usize = 256;
+/// A run pauses while processing is this many records behind: live traffic goes first.
+pub const REPROCESS_LAG: i64 = 10_000;
+/// A call of reprocess ends after this long, unless it is told otherwise: the request of a
+/// platform ends after 5 minutes.
+pub const REPROCESS_CALL: Duration = Duration::from_secs(240);
+
 /// A boot that wrote no minute for this long without its closing mark is dead.
 pub const BOOT_SILENCE: Duration = Duration::from_secs(3 * 60);
 

@@ -18,6 +18,7 @@ use crate::{
     headers::Block,
     ledger,
     letter::headers_json,
+    letter::identity,
     metrics::PRICE_SCALE,
     minutes,
     record::Record,
@@ -191,6 +192,7 @@ impl EventRows {
 table! {
     /// Rows of `events_dlq`: one per dead letter and attempt.
     LetterRows = "events_dlq" {
+        letter: Text "required",
         reason: Text "required",
         detail: Text "null",
         app_id: Runs "null",
@@ -227,6 +229,11 @@ impl LetterRows {
         source: Source<'_>,
         postmark: Postmark<'_>,
     ) {
+        let first = identity(source);
+        match record.envelope.letter {
+            Some(letter) => self.letter.append_value(letter),
+            None => self.letter.append_value(first.to_string()),
+        }
         self.reason.append_value(fault.reason.as_str());
         self.detail.append_option(Some(&fault.detail).filter(|detail| !detail.is_empty()));
         self.app_id.push(record.envelope.app_id);
@@ -238,6 +245,43 @@ impl LetterRows {
         self.record_key.append_option(record.key);
         self.raw.append_option(record.value);
         self.headers.append_value(headers_json(Block(record.headers.0)));
+        self.source_log.push(Some(source.log_id));
+        self.source_partition.0.push(i64::from(source.partition));
+        self.source_offset.0.push(source.offset);
+    }
+}
+
+table! {
+    /// Rows of `events_reprocessed`: what became of letters that were brought back.
+    ReprocessedRows = "events_reprocessed" {
+        letter: Text "required",
+        attempts: Int "required",
+        outcome: Text "required",
+        run: Text "null",
+        app_id: Runs "null",
+        judged_at: Moment "required",
+        source_log: Runs "required",
+        source_partition: Int "required",
+        source_offset: Int "required",
+    }
+}
+
+impl ReprocessedRows {
+    /// Adds what became of a record, if it is a letter that was brought back.
+    pub fn push(
+        &mut self,
+        record: &Record<'_>,
+        outcome: &str,
+        source: Source<'_>,
+        postmark: Postmark<'_>,
+    ) {
+        let Some(letter) = record.envelope.letter else { return };
+        self.letter.append_value(letter);
+        self.attempts.0.push(record.envelope.attempts);
+        self.outcome.append_value(outcome);
+        self.run.append_option(record.envelope.run);
+        self.app_id.push(record.envelope.app_id);
+        self.judged_at.0.push(postmark.failed_at);
         self.source_log.push(Some(source.log_id));
         self.source_partition.0.push(i64::from(source.partition));
         self.source_offset.0.push(source.offset);

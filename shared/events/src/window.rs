@@ -39,6 +39,17 @@ impl Identities {
         hasher.write(event_id.as_bytes());
         Identity(hasher.finish128().as_u128())
     }
+
+    /// The identity of a letter that was brought back for the given time: twice is once.
+    #[must_use]
+    pub fn of_letter(&self, letter: &str, attempts: i64) -> Identity {
+        let mut hasher = self.keyed;
+        // No app has this name.
+        hasher.write_u8(0xff);
+        hasher.write(letter.as_bytes());
+        hasher.write_i64(attempts);
+        Identity(hasher.finish128().as_u128())
+    }
 }
 
 /// The identities accepted lately on the partitions that a process owns.

@@ -1,6 +1,11 @@
 //! Serving: HTTP on a port, or the Lambda runtime API.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use axum::{Router, body::Body, extract::ConnectInfo, http::Request, response::Response};
 use hyper::{body::Incoming, server::conn::http1};
@@ -9,6 +14,9 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
 };
 use lambda_http::{RequestExt as _, request::RequestContext};
+use lambda_runtime::LambdaEvent;
+use serde::Serialize;
+use serde_json::Value;
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
@@ -32,6 +40,28 @@ pub struct ServeLimits {
 #[must_use]
 pub fn is_lambda() -> bool {
     std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some()
+}
+
+/// Answers Lambda's invocations, whatever their events are, until the platform ends the process. The
+/// answer is made from the event and the moment at which the invocation ends.
+///
+/// # Errors
+/// If the runtime API cannot be spoken to.
+pub async fn lambda_events<A, F>(
+    answer: impl Fn(Value, SystemTime) -> F + Clone + Send + 'static,
+) -> anyhow::Result<()>
+where
+    A: Serialize + Send + 'static,
+    F: Future<Output = anyhow::Result<A>> + Send,
+{
+    let handler = lambda_runtime::service_fn(move |event: LambdaEvent<Value>| {
+        let answer = answer.clone();
+        async move {
+            let answered = answer(event.payload, event.context.deadline()).await;
+            answered.map_err(|error| lambda_runtime::Error::from(format!("{error:#}")))
+        }
+    });
+    lambda_runtime::run(handler).await.map_err(|error| anyhow::anyhow!(error))
 }
 
 /// Answers Lambda's events (function URL and API Gateway v2) until the platform ends the process.

@@ -7,6 +7,9 @@ use tokio::sync::mpsc;
 
 use crate::{Cause, Headers, NewRecord, Record, Topic};
 
+/// The group in whose name processing commits offsets of the raw topic.
+pub const PROCESS_GROUP: &str = "process";
+
 /// What became of appended records. Nothing is `Stored` before it is durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {

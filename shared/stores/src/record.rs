@@ -1,7 +1,10 @@
 //! Records: what goes into a log, and what comes out.
 
 use bytes::Bytes;
-use questline_events::headers::Block;
+use questline_events::{
+    headers::{Block, INGEST, KIND},
+    ledger::Page,
+};
 
 /// A record's headers. Cloning is cheap: records of a request share one block.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -59,6 +62,19 @@ pub struct NewRecord {
 }
 
 impl NewRecord {
+    /// A page of the ledger, as a record of the raw topic.
+    #[must_use]
+    pub fn of_page(page: &Page) -> Self {
+        let boot = page.boot.as_bytes();
+        Self {
+            // One partition for all pages of a boot: they stay in order.
+            key: Some(Bytes::copy_from_slice(boot)),
+            value: serde_json::to_vec(page).ok().map(Into::into),
+            headers: Headers::new([(KIND, &b"ledger"[..]), (INGEST, boot)]),
+            ..Self::default()
+        }
+    }
+
     /// Bytes of key and value: what limits count.
     #[must_use]
     pub fn bytes(&self) -> usize {

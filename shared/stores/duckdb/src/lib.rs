@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod database;
+mod letters;
 mod query;
 mod schema;
 mod write;
@@ -14,8 +15,12 @@ use std::{
 
 use async_trait::async_trait;
 use database::Database;
-use questline_stores::warehouse::{
-    Answer, LedgerState, Query, QueryError, QueryLimits, Rows, Settled, Warehouse, WarehouseError,
+use questline_stores::{
+    letters::{Cursor, Letters, Selection, WaitingLetter},
+    warehouse::{
+        Answer, LedgerState, Query, QueryError, QueryLimits, Rows, Settled, Warehouse,
+        WarehouseError,
+    },
 };
 use tokio::sync::{Semaphore, oneshot};
 
@@ -88,6 +93,15 @@ impl DuckdbWarehouse {
         _ = self.jobs.send(job);
         answer.await.unwrap_or_else(|closed| Err(WarehouseError::Unavailable(closed.into())))
     }
+
+    async fn look<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Database) -> Result<T, WarehouseError> + Send + 'static,
+    ) -> Result<T, WarehouseError> {
+        let database = self.reader.lock().unwrap_or_else(PoisonError::into_inner).again()?;
+        let looked = tokio::task::spawn_blocking(move || work(&database)).await;
+        looked.unwrap_or_else(|panicked| Err(WarehouseError::Unavailable(panicked.into())))
+    }
 }
 
 #[async_trait]
@@ -113,6 +127,25 @@ impl Warehouse for DuckdbWarehouse {
     async fn ledger(&self, log_id: &str) -> Result<LedgerState, WarehouseError> {
         let log_id = log_id.to_owned();
         self.ask(move |database| database.ledger(&log_id)).await
+    }
+}
+
+/// On a connection of its own: rows go on being written meanwhile.
+#[async_trait]
+impl Letters for DuckdbWarehouse {
+    async fn waiting(
+        &self,
+        selection: &Selection,
+        after: &Cursor,
+        most: usize,
+    ) -> Result<Vec<WaitingLetter>, WarehouseError> {
+        let (selection, after) = (selection.clone(), after.clone());
+        self.look(move |database| letters::waiting(database, &selection, &after, most)).await
+    }
+
+    async fn count(&self, selection: &Selection) -> Result<u64, WarehouseError> {
+        let selection = selection.clone();
+        self.look(move |database| letters::count(database, &selection)).await
     }
 }
 

@@ -2,7 +2,9 @@
 
 use arrow_schema::SchemaRef;
 use duckdb::Connection;
-use questline_events::row::{EventRows, LedgerRows, LetterRows, LookupRows, MinuteRows};
+use questline_events::row::{
+    EventRows, LedgerRows, LetterRows, LookupRows, MinuteRows, ReprocessedRows,
+};
 
 macro_rules! definitions {
     ($($name:literal),+ $(,)?) => {
@@ -16,10 +18,12 @@ const DEFINITIONS: &[(&str, &str)] = definitions![
     "events_agg_1min",
     "events_1min_closed",
     "events_dlq",
+    "events_reprocessed",
     "ledger",
     "lookup_versions",
     "events_unique",
     "events_1min",
+    "letters",
     "ledger_boots",
     "ledger_minutes",
     "ledger_residue",
@@ -37,10 +41,11 @@ pub(crate) fn create(connection: &Connection) -> duckdb::Result<()> {
 
 /// Names the first table whose columns are not those that this release writes.
 pub(crate) fn foreign(connection: &Connection) -> duckdb::Result<Option<String>> {
-    let written: [(&str, SchemaRef); 5] = [
+    let written: [(&str, SchemaRef); 6] = [
         (EventRows::TABLE, EventRows::schema()),
         (MinuteRows::TABLE, MinuteRows::schema()),
         (LetterRows::TABLE, LetterRows::schema()),
+        (ReprocessedRows::TABLE, ReprocessedRows::schema()),
         (LedgerRows::TABLE, LedgerRows::schema()),
         (LookupRows::TABLE, LookupRows::schema()),
     ];

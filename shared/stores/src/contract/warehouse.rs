@@ -223,6 +223,7 @@ async fn minutes_are_summed(open: &OpenWarehouse) {
 async fn the_ledger_finds_what_is_lost(open: &OpenWarehouse) {
     let noon = time::parse(NOON).unwrap();
     let page = |seq, minute, stored, complete| Page {
+        hop: Hop::Ingest,
         boot: "boot".to_owned(),
         seq,
         minute,

@@ -1,0 +1,62 @@
+//! Reprocess as a function of its own: AWS Lambda, a Cloud Run job, or HTTP on `$PORT`.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::Context as _;
+use axum::{Router, routing::get};
+use questline_dlq_reprocess::{
+    Reprocess,
+    platform::{invoked, job},
+    routes,
+};
+use questline_environment::Rulebook;
+use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, SHUTDOWN};
+use questline_runtime::{
+    CancellationToken,
+    config::{Env, Listen},
+    serve::{self, ServeLimits, Signals},
+    telemetry,
+};
+use questline_warehouse_duckdb::DuckdbWarehouse;
+use tokio::net::TcpListener;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    telemetry::start(tracing::level_filters::LevelFilter::INFO);
+    let mut signals = Signals::listen()?;
+    let env = Env::of_process();
+    let log = questline_environment::log(&env).await?;
+    let meaning = "where the warehouse lies: duckdb:DIRECTORY";
+    let (_, directory) = env.location("QUESTLINE_WAREHOUSE", meaning, &["duckdb"])?;
+    let warehouse = DuckdbWarehouse::open(Path::new(directory))?;
+    let rules = Arc::new(Rulebook::read(&env)?.rules);
+    let reprocess = Arc::new(Reprocess::new(Arc::new(warehouse.clone()), log.clone(), rules));
+    if serve::is_lambda() {
+        return serve::lambda_events(move |event, ends_at| {
+            invoked(reprocess.clone(), event, ends_at)
+        })
+        .await;
+    }
+    if let Some(request) = env.get("QUESTLINE_REPROCESS") {
+        let request = serde_json::from_str(request).context("QUESTLINE_REPROCESS")?;
+        tokio::select! {
+            report = job(&reprocess, request) => report?,
+            () = signals.asked() => anyhow::bail!("asked to end: what is left is for the next job"),
+        }
+    } else {
+        let Listen { host, port } = Listen::read(&env)?;
+        let listener = TcpListener::bind((host, port)).await?;
+        let stop = CancellationToken::new();
+        let app = Router::new().route("/healthz", get(|| async { "alive\n" }));
+        let app = app.merge(routes("/v1/reprocess", reprocess));
+        let (head_timeout, drain) = (HEAD_TIMEOUT, SHUTDOWN / 2);
+        let limits = ServeLimits { head_timeout, connections: CONNECTIONS, drain };
+        let serving = tokio::spawn(serve::http(listener, app, limits, stop.clone()));
+        signals.asked().await;
+        stop.cancel();
+        serving.await?;
+    }
+    warehouse.close().await;
+    log.close().await;
+    Ok(())
+}

@@ -1,0 +1,324 @@
+//! One run: letters of a selection, page by page, judged or brought back.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use questline_events::{
+    Rules,
+    event::Recent,
+    headers::{ATTEMPTS, Envelope, LETTER, RECEIVED_AT, REPROCESSED_AT, RUN},
+    ledger::{Counts, Hop, Page},
+    limits::{
+        DELIVERY_DEADLINE, REPROCESS_ATTEMPTS, REPROCESS_CALL, REPROCESS_LAG, REPROCESS_PAGE,
+    },
+    time::{minute, text},
+};
+use questline_runtime::clock::now_micros;
+use questline_stores::{
+    Headers, NewRecord, Topic,
+    letters::{Cursor, Letters, WaitingLetter},
+    log::{Fate, Log, LogError, PROCESS_GROUP},
+    warehouse::WarehouseError,
+};
+use tokio::sync::Mutex;
+
+use crate::{
+    fix,
+    report::{Report, tell},
+    request::{Plan, Request, Resume, Unusable},
+};
+
+/// How long processing may take to come to where the log ended when a run began.
+const CATCH_UP: Duration = Duration::from_secs(30);
+
+/// Why a call did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The request is at fault.
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
+    /// One run at a time.
+    #[error("another run is at work: wait until it has ended")]
+    Busy,
+    /// What an earlier run brought back may still be on its way.
+    #[error("processing is {0} records behind: try again when it has caught up")]
+    Behind(i64),
+    /// The log cannot serve.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The warehouse cannot serve.
+    #[error(transparent)]
+    Warehouse(#[from] WarehouseError),
+}
+
+/// Brings letters back.
+pub struct Reprocess {
+    letters: Arc<dyn Letters>,
+    log: Arc<dyn Log>,
+    rules: Arc<Rules>,
+    turn: Mutex<()>,
+}
+
+impl Reprocess {
+    /// With the rules by which processing judges.
+    #[must_use]
+    pub fn new(letters: Arc<dyn Letters>, log: Arc<dyn Log>, rules: Arc<Rules>) -> Self {
+        Self { letters, log, rules, turn: Mutex::default() }
+    }
+
+    /// Carries out a request, for as long as one call may take.
+    ///
+    /// A letter is brought back once: whether it was, processing writes down with its outcome. So a
+    /// run begins when all that is in the log has been processed, and what a killed run has left
+    /// behind is taken up by the next.
+    ///
+    /// # Errors
+    /// If nothing was done. What stops a call midway is told by its report.
+    pub async fn call(&self, request: &Request) -> Result<Report, Failure> {
+        let Plan { mut selection, fixes, rate } = request.plan()?;
+        let _turn = self.turn.try_lock().map_err(|_| Failure::Busy)?;
+        let ends_at = Instant::now() + request.seconds.map_or(REPROCESS_CALL, Duration::from_secs);
+        let resume = match &request.resume {
+            Some(resume) => resume.clone(),
+            None => {
+                if !request.dry_run {
+                    self.catch_up(ends_at).await?;
+                }
+                let run = format!("reprocess-{}", uuid::Uuid::now_v7());
+                Resume { run, began: now_micros(), after: Cursor::default() }
+            }
+        };
+        // What this very run brings to death again is not its own.
+        selection.to = Some(selection.to.map_or(resume.began, |to| to.min(resume.began)));
+        let mut report = Report {
+            run: resume.run.clone(),
+            dry_run: request.dry_run,
+            waiting: self.letters.count(&selection).await?,
+            ..Report::default()
+        };
+        let mut after = resume.after.clone();
+        let mut due = Instant::now();
+        loop {
+            let page = self.letters.waiting(&selection, &after, REPROCESS_PAGE).await?;
+            let Some(last) = page.last().map(|letter| letter.cursor.clone()) else { break };
+            report.looked_at += page.len() as u64;
+            let returning = self.look(&page, &fixes, &mut report);
+            if !returning.is_empty() {
+                let letters = u32::try_from(returning.len()).unwrap_or(u32::MAX);
+                let stored = self.bring_back(returning, &resume.run, &mut report).await;
+                if !stored {
+                    report.resume = Some(Resume { after, ..resume.clone() });
+                    break;
+                }
+                due = due.max(Instant::now()) + Duration::from_secs(1) * letters / rate;
+                self.yield_to_live(due, ends_at).await;
+            }
+            after = last;
+            if Instant::now() >= ends_at {
+                report.resume = Some(Resume { after, ..resume.clone() });
+                break;
+            }
+        }
+        if report.resume.is_none() && !request.dry_run {
+            self.close(&resume.run).await;
+        }
+        tracing::info!(
+            run = report.run,
+            dry_run = report.dry_run,
+            looked_at = report.looked_at,
+            brought_back = report.brought_back,
+            parked = report.parked,
+            not_stored = report.not_stored,
+            "reprocess"
+        );
+        Ok(report)
+    }
+
+    /// Judges or sorts out the letters of a page; gives those that are to be brought back.
+    fn look<'l>(
+        &self,
+        page: &'l [WaitingLetter],
+        fixes: &[fix::Fix],
+        report: &mut Report,
+    ) -> Vec<(&'l WaitingLetter, Option<Vec<u8>>)> {
+        let mut returning = Vec::new();
+        let mut recent = Recent::default();
+        for letter in page {
+            let sample = &letter.cursor.letter;
+            if letter.attempts >= REPROCESS_ATTEMPTS {
+                report.parked += 1;
+                continue;
+            }
+            let value = letter.value.as_deref().unwrap_or_default();
+            let fixed = match fix::apply(fixes, value) {
+                Ok(fixed) => fixed,
+                Err(why) => {
+                    tell(&mut report.unfixable, &why, "", 1, sample);
+                    continue;
+                }
+            };
+            let value = fixed.as_deref().unwrap_or(value);
+            let envelope = Envelope::read(letter.headers.block(), letter.received_at / 1_000);
+            let verdict = self.rules.judge(value, &envelope, &mut recent);
+            // What names no app, or is a broken page of a ledger, no release can mend.
+            let hopeless = envelope.app_id.is_none() || envelope.ledger;
+            match verdict {
+                _ if envelope.ledger => {
+                    tell(&mut report.still_fail, &letter.reason, "a page of a ledger", 1, sample);
+                }
+                Err(fault) if report.dry_run || hopeless => {
+                    tell(&mut report.still_fail, fault.reason.as_str(), &fault.detail, 1, sample);
+                }
+                Ok(_) if report.dry_run => report.would_pass += 1,
+                _ => returning.push((letter, fixed)),
+            }
+        }
+        returning
+    }
+
+    /// Appends letters to the raw topic, and the pages that count them. `false` if the log did not
+    /// acknowledge them all.
+    async fn bring_back(
+        &self,
+        returning: Vec<(&WaitingLetter, Option<Vec<u8>>)>,
+        run: &str,
+        report: &mut Report,
+    ) -> bool {
+        let now = now_micros();
+        let keys: Vec<_> = returning.iter().map(|(letter, _)| minute_and_app(letter)).collect();
+        let records: Vec<_> =
+            returning.into_iter().map(|(letter, fixed)| record(letter, fixed, run, now)).collect();
+        let count = records.len();
+        let mut fates = vec![None; count];
+        let mut deliveries = self.log.append(Topic::Raw, records);
+        let heard = async {
+            while let Some((range, fate)) = deliveries.next().await {
+                fates[range].fill(Some(fate));
+                if fates.iter().all(Option::is_some) {
+                    return;
+                }
+            }
+        };
+        _ = tokio::time::timeout(DELIVERY_DEADLINE, heard).await;
+        let mut minutes = BTreeMap::<i64, BTreeMap<String, Counts>>::new();
+        let mut stored = 0;
+        for ((minute, app), fate) in keys.into_iter().zip(&fates) {
+            let counts = minutes.entry(minute).or_default().entry(app).or_default();
+            counts.received += 1;
+            match fate {
+                Some(Fate::Stored) => (stored, counts.stored) = (stored + 1, counts.stored + 1),
+                Some(Fate::Failed) => counts.failed += 1,
+                None => counts.unknown += 1,
+            }
+        }
+        report.brought_back += stored as u64;
+        report.not_stored += (count - stored) as u64;
+        let page = |(place, (minute, apps)): (i64, (i64, BTreeMap<_, _>))| Page {
+            hop: Hop::Reprocess,
+            boot: run.to_owned(),
+            seq: now + place,
+            minute,
+            complete: true,
+            closing: false,
+            apps: apps.into_iter().collect(),
+        };
+        let pages: Vec<_> = (0..).zip(minutes).map(page).collect();
+        self.write(run, &pages).await;
+        stored == count
+    }
+
+    /// Keeps the rate, and lets live traffic go first.
+    async fn yield_to_live(&self, due: Instant, ends_at: Instant) {
+        tokio::time::sleep_until(due.min(ends_at).into()).await;
+        while Instant::now() < ends_at {
+            match self.lag().await {
+                Ok(lag) if lag > REPROCESS_LAG => {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                _ => return,
+            }
+        }
+    }
+
+    async fn lag(&self) -> Result<i64, LogError> {
+        let (ends, committed) =
+            (self.log.ends(Topic::Raw).await?, self.log.committed(PROCESS_GROUP).await?);
+        Ok(behind(&ends, &committed))
+    }
+
+    /// Waits until all that is in the log now is processed.
+    async fn catch_up(&self, ends_at: Instant) -> Result<(), Failure> {
+        let ends = self.log.ends(Topic::Raw).await?;
+        let patience = ends_at.min(Instant::now() + CATCH_UP);
+        loop {
+            match behind(&ends, &self.log.committed(PROCESS_GROUP).await?) {
+                0 => return Ok(()),
+                behind if Instant::now() >= patience => return Err(Failure::Behind(behind)),
+                _ => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    }
+
+    /// The last page of a run: nothing more will come of it.
+    async fn close(&self, run: &str) {
+        let now = now_micros();
+        let page = Page {
+            hop: Hop::Reprocess,
+            boot: run.to_owned(),
+            seq: now,
+            minute: minute(now),
+            complete: true,
+            closing: true,
+            apps: Vec::new(),
+        };
+        self.write(run, &[page]).await;
+    }
+
+    /// A run whose pages are not stored is unproved: it says so, and goes on.
+    async fn write(&self, run: &str, pages: &[Page]) {
+        let records = pages.iter().map(NewRecord::of_page).collect();
+        let stored = self.log.append(Topic::Raw, records).all_stored(pages.len());
+        if !tokio::time::timeout(DELIVERY_DEADLINE, stored).await.unwrap_or(false) {
+            tracing::error!(run, "reprocess.ledger: pages were not stored");
+        }
+    }
+}
+
+/// How many records before some ends are not committed.
+fn behind(ends: &[i64], committed: &[Option<i64>]) -> i64 {
+    ends.iter().zip(committed).map(|(end, at)| (end - at.unwrap_or(0)).max(0)).sum()
+}
+
+/// Where processing will count it.
+fn minute_and_app(letter: &WaitingLetter) -> (i64, String) {
+    let envelope = Envelope::read(letter.headers.block(), letter.received_at / 1_000);
+    (minute(envelope.received_at), envelope.app_id.unwrap_or_default().to_owned())
+}
+
+/// The record as it was, to where it was, and what it is now.
+fn record(letter: &WaitingLetter, fixed: Option<Vec<u8>>, run: &str, now: i64) -> NewRecord {
+    const OURS: [&str; 4] = [ATTEMPTS, REPROCESSED_AT, LETTER, RUN];
+    let attempts = (letter.attempts + 1).to_string();
+    let moment = text(now);
+    let received_at = (letter.received_at / 1_000).to_string();
+    let missing = letter.headers.get(RECEIVED_AT).is_none();
+    let received_at = missing.then_some((RECEIVED_AT, received_at.as_bytes()));
+    let ours = [
+        (ATTEMPTS, attempts.as_bytes()),
+        (REPROCESSED_AT, moment.as_bytes()),
+        (LETTER, letter.cursor.letter.as_bytes()),
+        (RUN, run.as_bytes()),
+    ];
+    let kept = letter.headers.block().iter().filter(|(name, _)| !OURS.contains(name));
+    let headers = Headers::new(kept.chain(received_at).chain(ours));
+    NewRecord {
+        partition: Some(letter.partition),
+        timestamp_ms: None,
+        key: letter.key.clone(),
+        value: fixed.map(Into::into).or_else(|| letter.value.clone()),
+        headers,
+    }
+}

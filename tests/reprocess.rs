@@ -188,7 +188,8 @@ async fn a_killed_run_is_gone_over_again_and_nothing_is_twice() {
     stack.settle().await;
     let report = reprocess(&stack, json!({})).await;
     assert!(report["brought_back"].as_u64().unwrap() < 2_000, "earlier runs did something");
-    let counts = "SELECT (SELECT count(*) FROM events), (SELECT count(DISTINCT event_id) FROM events),
+    let counts =
+        "SELECT (SELECT count(*) FROM events), (SELECT count(DISTINCT event_id) FROM events),
         (SELECT CAST(sum(events) AS BIGINT) FROM events_1min), (SELECT count(*) FROM letters)";
     assert_eq!(stack.rows(counts).await, "[[2000,2000,2000,0]]");
     let residue = "SELECT count(*) FROM ledger_residue WHERE residue <> 0 AND state = 'proved'";

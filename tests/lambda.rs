@@ -1,4 +1,4 @@
-//! The real ingest binary against a Lambda runtime API on loopback, as `cargo-lambda` speaks it.
+//! The real binaries against a Lambda runtime API on loopback, as `cargo-lambda` speaks it.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 mod support;
@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use questline_log_sqlite::SqliteLog;
 use questline_stores::{
     Topic,
@@ -35,8 +36,8 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// The emulator and the function; the address of the runtime API.
-fn start(folder: &Path) -> Option<(Running, String)> {
+/// The emulator and a function; the address of the runtime API.
+fn start(folder: &Path, name: &str) -> Option<(Running, String)> {
     let tools = std::env::var_os("QUESTLINE_PYTHON").map(PathBuf::from);
     let Some(tool) = tools.map(|tools| tools.join("cargo-lambda")).filter(|tool| tool.exists())
     else {
@@ -46,7 +47,8 @@ fn start(folder: &Path) -> Option<(Running, String)> {
     let port = free_port();
     // It watches a package of its own, and never builds it.
     std::fs::create_dir_all(folder.join("package/src")).unwrap();
-    let manifest = "[package]\nname = \"ingest\"\nversion = \"0.0.0\"\nedition = \"2024\"\n";
+    let manifest =
+        format!("[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n");
     std::fs::write(folder.join("package/Cargo.toml"), manifest).unwrap();
     std::fs::write(folder.join("package/src/main.rs"), "fn main() {}\n").unwrap();
     let log = std::fs::File::create(folder.join("lambda.log")).unwrap();
@@ -63,12 +65,13 @@ fn start(folder: &Path) -> Option<(Running, String)> {
         std::net::TcpStream::connect(("127.0.0.1", port)).ok()
     });
     let keys = format!(r#"[{{"sha256":"{}","app":"game"}}]"#, questline_testing_sha256("secret"));
-    let function = Command::new(binary("questline-ingest"))
-        .env("AWS_LAMBDA_RUNTIME_API", format!("http://127.0.0.1:{port}/.rt/ingest"))
-        .env("AWS_LAMBDA_FUNCTION_NAME", "ingest")
+    let function = Command::new(binary(&format!("questline-{name}")))
+        .env("AWS_LAMBDA_RUNTIME_API", format!("http://127.0.0.1:{port}/.rt/{name}"))
+        .env("AWS_LAMBDA_FUNCTION_NAME", name)
         .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
         .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
         .env("QUESTLINE_LOG", format!("sqlite:{}", folder.join("log").display()))
+        .env("QUESTLINE_WAREHOUSE", format!("duckdb:{}", folder.join("log").display()))
         .env("QUESTLINE_KEYS", keys)
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
@@ -87,7 +90,7 @@ fn questline_testing_sha256(key: &str) -> &'static str {
 #[tokio::test]
 async fn ingest_answers_function_urls_and_api_gateway() {
     let folder = tempfile::tempdir().unwrap();
-    let Some((running, api)) = start(folder.path()) else { return };
+    let Some((running, api)) = start(folder.path(), "ingest") else { return };
     let client = reqwest::Client::new();
 
     // A function URL, compressed: the emulator hands the body over in base64, as Lambda does.
@@ -160,4 +163,72 @@ async fn ingest_answers_function_urls_and_api_gateway() {
         .map(|app| app[1]["stored"].as_i64().unwrap_or(0))
         .sum();
     assert_eq!(stored, 2, "the ledger's pages travel with the requests: {pages:?}");
+}
+
+/// One invocation, and its answer.
+async fn invoke(api: &str, name: &str, event: &Value) -> Value {
+    let url = format!("{api}/2015-03-31/functions/{name}/invocations");
+    let answer = reqwest::Client::new().post(url).json(event).send().await.unwrap();
+    answer.json().await.unwrap()
+}
+
+/// The one row of a warehouse that nobody has open.
+fn row(directory: &Path, sql: &str) -> Value {
+    until("the warehouse opens", Duration::from_secs(10), || {
+        let mut command = Command::new(binary("questline"));
+        command.args(["query", "--format", "json", sql, "--data-dir"]).arg(directory);
+        let output = command.output().unwrap();
+        let rows: Value = serde_json::from_slice(&output.stdout).ok()?;
+        Some(rows[0].clone())
+    })
+}
+
+#[tokio::test]
+async fn process_answers_kafka_events_and_reprocess_brings_their_letters_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some((running, api)) = start(folder.path(), "process") else { return };
+    let record = |offset: i64, value: &str| {
+        json!({
+            "topic": "game-events-raw", "partition": 0, "offset": offset,
+            "timestamp": 1_795_435_200_000_i64, "timestampType": "CREATE_TIME",
+            "value": BASE64_STANDARD.encode(value),
+            "headers": [{"app_id": "game".bytes().collect::<Vec<u8>>()}]
+        })
+    };
+    let good = event("good").replace("2026-11-2", "2026-11-0");
+    let records = [record(0, &good), record(1, &good.replace("level_id", "lvl")), record(2, "{")];
+    let kafka = json!({"eventSource": "aws:kafka", "records": {"game-events-raw-0": records}});
+    for _ in 0..2 {
+        let answer = invoke(&api, "process", &kafka).await;
+        assert_eq!(answer, json!({"batchItemFailures": []}));
+    }
+    drop(running);
+    let numbers = "SELECT (SELECT count(*) FROM events_unique) AS events,
+        (SELECT sum(events) FROM events_1min) AS minutes,
+        (SELECT count(*) FROM letters) AS letters";
+    let directory = folder.path().join("log");
+    assert_eq!(row(&directory, numbers), json!({"events": 1, "minutes": 1, "letters": 2}));
+
+    let (running, api) = start(folder.path(), "dlq-reprocess").unwrap();
+    let fix = json!({"rename": {"parameters.lvl": "parameters.level_id"}, "dry_run": true});
+    let report = invoke(&api, "dlq-reprocess", &fix).await;
+    assert_eq!((&report["would_pass"], &report["unfixable"][0]["letters"]), (&json!(1), &json!(1)));
+    let fix = json!({"reason": "invalid_parameters", "set": {"id": "other"}});
+    let refused = invoke(&api, "dlq-reprocess", &fix).await;
+    assert!(refused["errorMessage"].as_str().unwrap().contains("`id` cannot be changed"));
+    let fix = json!({"rename": {"parameters.lvl": "parameters.level_id"}});
+    let report = invoke(&api, "dlq-reprocess", &fix).await;
+    assert_eq!(report["brought_back"], 1, "{report}");
+    drop(running);
+    let log = until("the log opens", Duration::from_secs(5), || SqliteLog::open(&directory).ok());
+    let limits = PollLimits {
+        records: 100,
+        bytes: 1 << 20,
+        wait: Duration::from_secs(1),
+        linger: Duration::ZERO,
+    };
+    let records = log.join("test").unwrap().poll(limits).await.unwrap().records;
+    let back = records.iter().find(|record| record.headers.get("letter").is_some()).unwrap();
+    assert_eq!(back.headers.get("attempts"), Some(&b"1"[..]));
+    assert_eq!(back.value.as_deref(), Some(good.as_bytes()));
 }

@@ -37,6 +37,18 @@ counted AS (
     refused_bodies, read, accepted, duplicate, dead_lettered
   FROM pages
   UNION ALL
+  -- Where the platform owns the offsets: a batch may come again, whole or split.
+  SELECT
+    log_id, source, app_id, minute, 0, 0, 0, 0, 0, 0, 0, 0,
+    COUNT(*), COUNTIF(outcome = 'accepted'), 0, COUNTIF(outcome <> 'accepted')
+  FROM (
+    SELECT
+      log_id, source_partition, source_offset, source, app_id, minute, MIN(outcome) AS outcome
+    FROM ledger_reads
+    GROUP BY log_id, source_partition, source_offset, source, app_id, minute
+  )
+  GROUP BY log_id, source, app_id, minute
+  UNION ALL
   -- The minute in which a boot fell silent, even if nothing of it was ever read.
   SELECT
     log_id, source, NULL,

@@ -66,6 +66,48 @@ WITH pages AS (
     dead_lettered
   FROM pages
   UNION ALL
+  /* Where the platform owns the offsets: a batch may come again, whole or split. */
+  SELECT
+    log_id,
+    source,
+    app_id,
+    minute,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    COUNT(*),
+    COUNT_IF(outcome = 'accepted'),
+    0,
+    COUNT_IF(outcome <> 'accepted')
+  FROM (
+    SELECT
+      log_id,
+      source_partition,
+      source_offset,
+      source,
+      app_id,
+      minute,
+      MIN(outcome) AS outcome
+    FROM ledger_reads
+    GROUP BY
+      log_id,
+      source_partition,
+      source_offset,
+      source,
+      app_id,
+      minute
+  )
+  GROUP BY
+    log_id,
+    source,
+    app_id,
+    minute
+  UNION ALL
   /* The minute in which a boot fell silent, even if nothing of it was ever read. */
   SELECT
     log_id,

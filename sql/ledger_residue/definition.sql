@@ -12,7 +12,8 @@ WITH positions AS (
     source_offset
   FROM events
   WHERE event_date >= DATE '1970-01-01'
-  UNION ALL
+  -- Judged twice by two releases, a record may be in both; it is one position all the same.
+  UNION DISTINCT
   SELECT DISTINCT
     source_log,
     app_id,

@@ -14,7 +14,8 @@ WITH positions AS (
   FROM events
   WHERE
     event_date >= CAST('1970-01-01' AS DATE)
-  UNION ALL
+  /* Judged twice by two releases, a record may be in both; it is one position all the same. */
+  UNION
   SELECT DISTINCT
     source_log,
     app_id,

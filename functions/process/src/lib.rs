@@ -1,9 +1,14 @@
 #![doc = include_str!("../README.md")]
 
 mod closer;
+mod delivered;
+mod housekeeping;
+mod judge;
 mod outputs;
 mod ownership;
+pub mod platform;
 mod processor;
 
+pub use delivered::Delivered;
 pub use processor::Processor;
 pub use questline_stores::log::PROCESS_GROUP as GROUP;

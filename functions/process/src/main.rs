@@ -1,11 +1,12 @@
-//! Processing as a function of its own: a long-lived consumer with a health endpoint.
+//! Processing as a function of its own: a long-lived consumer with a health endpoint, AWS Lambda with
+//! a Kafka event source, or records pushed over HTTP.
 
 use std::{path::Path, sync::Arc};
 
 use axum::{Router, routing::get};
 use questline_environment::Rulebook;
 use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, SHUTDOWN};
-use questline_process::{GROUP, Processor};
+use questline_process::{Delivered, GROUP, Processor, platform};
 use questline_runtime::{
     CancellationToken,
     config::{Env, Listen},
@@ -26,32 +27,38 @@ async fn main() -> anyhow::Result<()> {
     let (_, directory) = env.location("QUESTLINE_WAREHOUSE", meaning, &["duckdb"])?;
     let warehouse = DuckdbWarehouse::open(Path::new(directory))?;
     let (rulebook, metrics) = (Rulebook::read(&env)?, Arc::new(Metrics::default()));
+    let rows = Arc::new(warehouse.clone());
+    let group = env.get("QUESTLINE_GROUP").unwrap_or(GROUP);
+    let delivered = |rulebook| {
+        Arc::new(Delivered::new(rulebook, log.clone(), rows.clone(), metrics.clone(), group))
+    };
+    if serve::is_lambda() {
+        let delivered = delivered(rulebook);
+        return serve::lambda_events(move |event, ends_at| {
+            platform::invoked(delivered.clone(), event, ends_at)
+        })
+        .await;
+    }
     let Listen { host, port } = Listen::read(&env)?;
     let listener = TcpListener::bind((host, port)).await?;
-    let stop = CancellationToken::new();
-    let shown = metrics.clone();
-    let app = Router::new()
+    let (stop, shown) = (CancellationToken::new(), metrics.clone());
+    let mut app = Router::new()
         .route("/healthz", get(|| async { "alive\n" }))
         .route("/metrics", get(|| async move { shown.text() }));
-    let limits =
-        ServeLimits { head_timeout: HEAD_TIMEOUT, connections: CONNECTIONS, drain: SHUTDOWN / 4 };
-    let serving = tokio::spawn(serve::http(listener, app, limits, stop.clone()));
-    let consumer = log.join(GROUP)?;
-    let rows = Arc::new(warehouse.clone());
-    let processor = Processor::new(rulebook, log.clone(), rows, metrics, stop.clone());
-    let mut working = tokio::spawn(processor.run(consumer));
-    let ended = tokio::select! {
-        () = signals.asked() => None,
-        // It only ends by itself where it can never work.
-        ended = &mut working => Some(ended),
+    let (head_timeout, drain) = (HEAD_TIMEOUT, SHUTDOWN / 4);
+    let limits = ServeLimits { head_timeout, connections: CONNECTIONS, drain };
+    // A service of Cloud Run is called; a worker pool, like any other process, consumes.
+    let working = if env.get("K_SERVICE").is_some() {
+        app = app.merge(platform::routes(delivered(rulebook)));
+        None
+    } else {
+        let processor = Processor::new(rulebook, log.clone(), rows, metrics, stop.clone());
+        Some(processor.run(log.join(GROUP)?))
     };
-    stop.cancel();
-    match ended {
-        Some(ended) => ended??,
-        None => working.await??,
-    }
+    let serving = tokio::spawn(serve::http(listener, app, limits, stop.clone()));
+    let ended = serve::until_asked(&mut signals, &stop, working).await;
     serving.await?;
     warehouse.close().await;
     log.close().await;
-    Ok(())
+    ended
 }

@@ -7,7 +7,7 @@ use questline_events::{
     batch::Batch,
     headers::{DETAIL, FAILED_AT, FUNCTION_VERSION, HELD, IDENTITY, REASON, SOURCE, TRACEPARENT},
     ledger::Row,
-    row::{EventRows, LedgerRows, LetterRows, MinuteRows, Postmark, ReprocessedRows},
+    row::{EventRows, LedgerRows, LetterRows, MinuteRows, Postmark, ReadRows, ReprocessedRows},
 };
 use questline_stores::{
     Headers, NewRecord, Record, Topic,
@@ -68,6 +68,7 @@ pub(crate) fn rows(
         (EventRows::TABLE, batch.rows.finish()?),
         (LetterRows::TABLE, batch.letter_rows.finish()?),
         (ReprocessedRows::TABLE, batch.reprocessed_rows.finish()?),
+        (ReadRows::TABLE, batch.reads.finish()?),
         (MinuteRows::TABLE, minutes.finish()?),
         (LedgerRows::TABLE, ledger.finish()?),
     ];

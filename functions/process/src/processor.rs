@@ -9,24 +9,23 @@ use std::{
 use anyhow::Context as _;
 use questline_environment::Rulebook;
 use questline_events::{
-    batch::{Batch, Context, Judgement, Totals},
+    batch::{Batch, Context},
     brake::Brake,
-    headers::Envelope,
     ledger::{Counts, Hop, Row},
     limits::{BATCH_BYTES, BATCH_LINGER, BATCH_RECORDS},
-    record,
-    row::{LedgerRows, LookupRows, Postmark},
+    row::{LookupRows, Postmark},
     window::{Identities, Window},
 };
 use questline_runtime::{CancellationToken, clock::now_micros, metrics::Metrics};
 use questline_stores::{
-    Headers, Record, Topic,
+    Record,
     log::{Assigned, Consumer, Gap, LogError, PROCESS_GROUP, PollLimits, Polled, Reader},
     warehouse::{Rows, Warehouse, WarehouseError},
 };
 
 use crate::{
-    closer::Closer,
+    housekeeping::Housekeeping,
+    judge::{count, judge},
     outputs::{self, reach},
     ownership::{Settled, begins, rebuild},
 };
@@ -38,8 +37,6 @@ const LIMITS: PollLimits = PollLimits {
     linger: BATCH_LINGER,
 };
 
-/// Between two looks at the ledger and at the lag.
-const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -55,10 +52,9 @@ pub struct Processor {
     window: Window,
     brake: Brake,
     settled: Settled,
-    closer: Closer,
+    housekeeping: Housekeeping,
     /// Ledger rows that go with the next write.
     ledger_rows: Vec<Row>,
-    housekept: Instant,
 }
 
 /// Why an attempt is not made again.
@@ -86,6 +82,12 @@ impl Processor {
         stop: CancellationToken,
     ) -> Self {
         let log_id = reader.log_id().to_owned();
+        let housekeeping = Housekeeping::new(
+            reader.clone(),
+            warehouse.clone(),
+            metrics.clone(),
+            PROCESS_GROUP.to_owned(),
+        );
         Self {
             rulebook,
             reader,
@@ -97,9 +99,8 @@ impl Processor {
             window: Window::default(),
             brake: Brake::default(),
             settled: Settled::default(),
-            closer: Closer::default(),
+            housekeeping,
             ledger_rows: Vec::new(),
-            housekept: Instant::now(),
         }
     }
 
@@ -150,16 +151,7 @@ impl Processor {
         let lookups = lookups.finish().context("rows of lookups")?;
         let tables = vec![(LookupRows::TABLE, lookups)];
         self.write(Rows { log_id: self.log_id.clone(), tables, positions: Vec::new() }).await?;
-        let mut failures = 0;
-        loop {
-            match self.warehouse.ledger(&self.log_id).await {
-                Ok(ledger) => {
-                    self.closer.resume(&ledger);
-                    return Ok(());
-                }
-                Err(error) => self.pause("warehouse", error.into(), &mut failures).await?,
-            }
-        }
+        Ok(())
     }
 
     async fn step(&mut self, consumer: &mut dyn Consumer, polled: Polled) -> Result<(), Ended> {
@@ -173,11 +165,7 @@ impl Processor {
         if !polled.records.is_empty() {
             self.batch(consumer, &polled.records).await?;
         }
-        if self.housekept.elapsed() >= HOUSEKEEPING {
-            self.housekept = Instant::now();
-            self.housekeep().await?;
-        }
-        Ok(())
+        self.housekeep().await
     }
 
     async fn take_over(&mut self, assigned: &[Assigned]) -> Result<(), Ended> {
@@ -294,7 +282,7 @@ impl Processor {
                     self.window.commit();
                     self.settled.committed(&reach);
                     self.observe("commit", started);
-                    self.count(&totals);
+                    count(&self.metrics, &totals, &self.window, &self.brake);
                 }
                 // The tables have the batch. Whoever gets these partitions next, we included,
                 // finds it there and produces what is missing.
@@ -355,29 +343,10 @@ impl Processor {
         self.stop.run_until_cancelled(pause).await.ok_or(Ended::Stopped)
     }
 
-    /// Lag, and minutes that can be closed.
     async fn housekeep(&mut self) -> Result<(), Ended> {
-        let looked = async {
-            let ends = self.reader.ends(Topic::Raw).await?;
-            Ok::<_, LogError>((ends, self.reader.committed(PROCESS_GROUP).await?))
-        };
-        let Ok((ends, committed)) = looked.await else { return Ok(()) };
-        let lag = |(end, committed): (&i64, &Option<i64>)| end - committed.unwrap_or(0);
-        self.metrics.process_lag.set(ends.iter().zip(&committed).map(lag).sum());
-        self.closer.fence(now_micros(), || ends);
-        if !self.closer.reached(&committed) {
-            return Ok(());
-        }
-        let Ok(ledger) = self.warehouse.ledger(&self.log_id).await else { return Ok(()) };
-        if let Some(row) = self.closer.close(&ledger) {
-            let mut closing = LedgerRows::default();
-            closing.push(&self.log_id, &row, now_micros());
-            let tables = vec![(LedgerRows::TABLE, closing.finish().context("a closing row")?)];
-            self.write(Rows { log_id: self.log_id.clone(), tables, positions: Vec::new() }).await?;
-            self.closer.closed(&row);
-        }
-        if let Some(through) = self.closer.closed_through() {
-            self.metrics.ledger_closed_through.set(through / 1_000_000);
+        if let Some((row, rows)) = self.housekeeping.look().await? {
+            self.write(rows).await?;
+            self.housekeeping.closed(&row);
         }
         Ok(())
     }
@@ -385,40 +354,6 @@ impl Processor {
     fn observe(&self, phase: &str, since: Instant) {
         let took = since.elapsed().as_secs_f64();
         self.metrics.process_duration.get_or_create(&phase.into()).observe(took);
-    }
-
-    fn count(&self, totals: &Totals) {
-        let metrics = &self.metrics;
-        for (outcome, count) in [
-            ("accepted", totals.accepted),
-            ("duplicate", totals.duplicate),
-            ("dead_lettered", totals.dead()),
-        ] {
-            metrics.process_records.get_or_create(&outcome.into()).inc_by(count);
-        }
-        for (reason, count) in questline_events::Reason::ALL.iter().zip(totals.dead_lettered) {
-            if count > 0 {
-                metrics.process_dead_letters.get_or_create(&reason.as_str().into()).inc_by(count);
-            }
-        }
-        let odd = &totals.oddities;
-        for (oddity, count) in [
-            ("wrong_type", odd.wrong_type),
-            ("unusable_metric", odd.unusable_metric),
-            ("unregistered", odd.unregistered),
-            ("lookup_failed", odd.lookup_failed),
-        ] {
-            metrics.process_oddities.get_or_create(&oddity.into()).inc_by(count.into());
-        }
-        metrics.process_held_letters.inc_by(totals.held);
-        metrics.process_window.set(i64::try_from(self.window.len()).unwrap_or(i64::MAX));
-        let evicted = self.window.evicted_early();
-        let known = metrics.process_window_evicted_early.get();
-        metrics.process_window_evicted_early.inc_by(evicted.saturating_sub(known));
-        metrics.process_brake.clear();
-        for app in self.brake.pulled() {
-            metrics.process_brake.get_or_create(&app.into()).set(1);
-        }
     }
 }
 
@@ -443,44 +378,5 @@ impl From<Written> for Ended {
                 Self::Fatal(anyhow::anyhow!("the warehouse refuses our own rows"))
             }
         }
-    }
-}
-
-/// Gives every record its one outcome.
-fn judge(
-    records: &[Record],
-    refused: &HashSet<usize>,
-    settled: &Settled,
-    batch: &mut Batch<'_>,
-    window: &mut Window,
-    brake: &mut Brake,
-) {
-    // Records of a request stand together and share their headers: they are read once.
-    let mut last: Option<(&Headers, i64, Envelope<'_>)> = None;
-    for (index, record) in records.iter().enumerate() {
-        let envelope = match &last {
-            Some((headers, time, envelope))
-                if *time == record.timestamp_ms && **headers == record.headers =>
-            {
-                *envelope
-            }
-            _ => Envelope::read(record.headers.block(), record.timestamp_ms),
-        };
-        last = Some((&record.headers, record.timestamp_ms, envelope));
-        let judgement = if refused.contains(&index) {
-            Judgement::Refused
-        } else {
-            settled.judgement(record.partition, record.offset)
-        };
-        let record = record::Record {
-            partition: record.partition,
-            offset: record.offset,
-            log_time_ms: record.timestamp_ms,
-            key: record.key.as_deref(),
-            value: record.value.as_deref(),
-            headers: record.headers.block(),
-            envelope,
-        };
-        batch.take(index, &record, judgement, window, brake);
     }
 }

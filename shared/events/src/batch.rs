@@ -5,12 +5,11 @@ use crate::{
     brake::Brake,
     enriched,
     event::{Oddities, Recent},
-    headers::Envelope,
     ledger::{Page, Row, Tallies},
     letter::Letter,
     minutes::Minutes,
     record::Record,
-    row::{EventRows, LetterRows, Postmark, ReprocessedRows, Source},
+    row::{EventRows, LetterRows, Postmark, ReadRows, ReprocessedRows, Source},
     split::inspect,
     window::{Identities, Identity, Window},
 };
@@ -132,8 +131,10 @@ pub struct Batch<'c> {
     pub reprocessed_rows: ReprocessedRows,
     /// Counts per minute.
     pub minutes: Minutes,
-    /// Counts of the ledger.
+    /// Counts of the ledger, where the processor owns the partitions.
     pub tallies: Tallies,
+    /// What was read, where the platform owns the offsets: rows of `ledger_reads`.
+    pub reads: ReadRows,
     /// Ledger rows that ingest sent.
     pub pages: Vec<Row>,
     /// Accepted events, in order.
@@ -159,6 +160,7 @@ impl<'c> Batch<'c> {
             reprocessed_rows: ReprocessedRows::default(),
             minutes: Minutes::default(),
             tallies: Tallies::default(),
+            reads: ReadRows::default(),
             pages: Vec::new(),
             enriched: Vec::with_capacity(records),
             enriched_bytes: Vec::with_capacity(records * ENRICHED_BYTES),
@@ -187,7 +189,7 @@ impl<'c> Batch<'c> {
         }
         let outcome = self.judge(index, record, judgement, window, brake);
         if !judgement.is_settled() {
-            self.count(&record.envelope, outcome);
+            self.count(record, outcome);
             if record.envelope.reprocessed {
                 let (source, postmark) = (self.source(record), self.context.postmark);
                 self.reprocessed_rows.push(record, outcome.as_str(), source, postmark);
@@ -213,7 +215,9 @@ impl<'c> Batch<'c> {
             }
             Judgement::Rules | Judgement::SettledEvent | Judgement::SettledLetter => {}
         }
-        if let Some(letter) = record.envelope.letter {
+        if let Some(letter) = record.envelope.letter
+            && self.context.counted
+        {
             let identity = self.context.identities.of_letter(letter, record.envelope.attempts);
             let fresh = window.insert(record.partition, record.log_time_ms, identity);
             if !fresh && !judgement.is_settled() {
@@ -246,14 +250,18 @@ impl<'c> Batch<'c> {
             brake.count(event.app_id, event.received_at, false);
         }
         let identity = self.context.identities.of(event.app_id, &event.event_id);
-        let fresh = window.insert(record.partition, record.log_time_ms, identity);
+        // Who does not own the partition has seen only some of it: no window.
+        let fresh =
+            !self.context.counted || window.insert(record.partition, record.log_time_ms, identity);
         if !judgement.is_settled() {
             if !fresh {
                 return Outcome::Duplicate;
             }
             self.rows.push(event, self.source(record), self.context.counted);
             self.row_records.push(index);
-            self.minutes.count(event);
+            if self.context.counted {
+                self.minutes.count(event);
+            }
         }
         enriched::write(event, &mut self.enriched_bytes);
         self.enriched.push(Enriched { index, end: self.enriched_bytes.len(), identity });
@@ -302,16 +310,20 @@ impl<'c> Batch<'c> {
         Outcome::DeadLettered(reason)
     }
 
-    fn count(&mut self, envelope: &Envelope<'_>, outcome: Outcome) {
-        self.tallies.count(envelope, |tally| {
-            tally.read += 1;
-            match outcome {
-                Outcome::Accepted => tally.accepted += 1,
-                Outcome::Duplicate => tally.duplicate += 1,
-                Outcome::DeadLettered(_) => tally.dead_lettered += 1,
-                Outcome::Page => {}
-            }
-        });
+    fn count(&mut self, record: &Record<'_>, outcome: Outcome) {
+        if self.context.counted {
+            self.tallies.count(&record.envelope, |tally| {
+                tally.read += 1;
+                match outcome {
+                    Outcome::Accepted => tally.accepted += 1,
+                    Outcome::Duplicate => tally.duplicate += 1,
+                    Outcome::DeadLettered(_) => tally.dead_lettered += 1,
+                    Outcome::Page => {}
+                }
+            });
+        } else {
+            self.reads.push(record, outcome.as_str(), self.source(record));
+        }
         self.totals.read += 1;
         match outcome {
             Outcome::Accepted => self.totals.accepted += 1,

@@ -153,6 +153,12 @@ impl Page {
     }
 }
 
+/// Against whom a record is held: the instance that stored it, or the run that brought it back.
+#[must_use]
+pub const fn source<'a>(envelope: &Envelope<'a>) -> Option<&'a str> {
+    if envelope.reprocessed { envelope.run } else { envelope.boot }
+}
+
 /// What processing counts: per source, app and minute of `received_at`.
 #[derive(Debug, Default)]
 pub struct Tallies {
@@ -171,8 +177,7 @@ struct Key {
 impl Tallies {
     /// Counts a record where it belongs.
     pub fn count(&mut self, envelope: &Envelope<'_>, count: impl FnOnce(&mut Counts)) {
-        // What was brought back is held against the run that did it.
-        let source = if envelope.reprocessed { envelope.run } else { envelope.boot };
+        let source = source(envelope);
         let (app_id, minute) = (envelope.app_id, time::minute(envelope.received_at));
         let is = |key: &Key| {
             key.minute == minute

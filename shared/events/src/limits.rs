@@ -115,6 +115,11 @@ pub const REPROCESS_LAG: i64 = 10_000;
 /// platform ends after 5 minutes.
 pub const REPROCESS_CALL: Duration = Duration::from_secs(240);
 
+/// Bytes of a request that pushes records: the largest message of Pub/Sub, as base64.
+pub const PUSH_BYTES: usize = 16 << 20;
+/// A pushed record is kept within this time, or is to come again: under a push's own deadline.
+pub const PUSH_PATIENCE: Duration = Duration::from_secs(8);
+
 /// A boot that wrote no minute for this long without its closing mark is dead.
 pub const BOOT_SILENCE: Duration = Duration::from_secs(3 * 60);
 

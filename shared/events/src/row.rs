@@ -17,8 +17,7 @@ use crate::{
     column::{Column, Dates, Ints, Moments, Runs, column_type, data_type},
     headers::Block,
     ledger,
-    letter::headers_json,
-    letter::identity,
+    letter::{headers_json, identity},
     metrics::PRICE_SCALE,
     minutes,
     record::Record,
@@ -285,6 +284,32 @@ impl ReprocessedRows {
         self.source_log.push(Some(source.log_id));
         self.source_partition.0.push(i64::from(source.partition));
         self.source_offset.0.push(source.offset);
+    }
+}
+
+table! {
+    /// Rows of `ledger_reads`: a record that was read where the platform owns the offsets.
+    ReadRows = "ledger_reads" {
+        log_id: Runs "required",
+        source_partition: Int "required",
+        source_offset: Int "required",
+        source: Runs "null",
+        app_id: Runs "null",
+        minute: Moment "required",
+        outcome: Runs "required",
+    }
+}
+
+impl ReadRows {
+    /// Adds a record and what became of it.
+    pub fn push(&mut self, record: &Record<'_>, outcome: &str, position: Source<'_>) {
+        self.log_id.push(Some(position.log_id));
+        self.source_partition.0.push(i64::from(position.partition));
+        self.source_offset.0.push(position.offset);
+        self.source.push(ledger::source(&record.envelope));
+        self.app_id.push(record.envelope.app_id);
+        self.minute.0.push(time::minute(record.envelope.received_at));
+        self.outcome.push(Some(outcome));
     }
 }
 

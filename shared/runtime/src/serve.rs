@@ -148,6 +148,35 @@ impl hyper::service::Service<Request<Incoming>> for Service {
     }
 }
 
+/// Lets work run until somebody asks for the end, then stops it and waits for it. Work that ends by
+/// itself ends the process: it can never go on.
+///
+/// # Errors
+/// The work's.
+pub async fn until_asked(
+    signals: &mut Signals,
+    stop: &CancellationToken,
+    work: Option<impl Future<Output = anyhow::Result<()>> + Send + 'static>,
+) -> anyhow::Result<()> {
+    let mut working = work.map(tokio::spawn);
+    let ended = match &mut working {
+        Some(working) => tokio::select! {
+            () = signals.asked() => None,
+            ended = working => Some(ended),
+        },
+        None => {
+            signals.asked().await;
+            None
+        }
+    };
+    stop.cancel();
+    match (ended, working) {
+        (Some(ended), _) => ended?,
+        (None, Some(working)) => working.await?,
+        (None, None) => Ok(()),
+    }
+}
+
 /// The platform or a person asks the process to end: SIGTERM or Ctrl-C.
 #[derive(Debug)]
 pub struct Signals {

@@ -102,7 +102,7 @@ impl Consumer for FailingConsumer {
     }
 }
 
-struct FailingWarehouse {
+pub(crate) struct FailingWarehouse {
     real: DuckdbWarehouse,
     faults: Arc<Faults>,
 }
@@ -110,7 +110,8 @@ struct FailingWarehouse {
 #[async_trait]
 impl Warehouse for FailingWarehouse {
     async fn write(&self, mut rows: Rows) -> Result<(), WarehouseError> {
-        if rows.positions.is_empty() {
+        // A row of the ledger or of lookups alone is none of this.
+        if !rows.tables.iter().any(|(table, _)| *table == EventRows::TABLE) {
             return self.real.write(rows).await;
         }
         let failed = || WarehouseError::Unavailable("planted".into());
@@ -202,8 +203,7 @@ impl Stage {
     /// Runs a processor until everything in the log is committed and every planted fault happened.
     pub(crate) async fn process(&self) {
         let stop = CancellationToken::new();
-        let warehouse =
-            FailingWarehouse { real: self.warehouse.clone(), faults: self.writes.clone() };
+        let warehouse = self.failing();
         let consumer = FailingConsumer {
             real: self.log.join(GROUP).unwrap(),
             log: self.log.clone(),
@@ -227,6 +227,11 @@ impl Stage {
         tokio::time::timeout(Duration::from_secs(30), reached).await.unwrap();
         stop.cancel();
         running.await.unwrap().unwrap();
+    }
+
+    /// The warehouse, as it fails when it is told to.
+    pub(crate) fn failing(&self) -> FailingWarehouse {
+        FailingWarehouse { real: self.warehouse.clone(), faults: self.writes.clone() }
     }
 
     async fn is_done(&self) -> bool {

@@ -3,7 +3,7 @@
 use arrow_schema::SchemaRef;
 use duckdb::Connection;
 use questline_events::row::{
-    EventRows, LedgerRows, LetterRows, LookupRows, MinuteRows, ReprocessedRows,
+    EventRows, LedgerRows, LetterRows, LookupRows, MinuteRows, ReadRows, ReprocessedRows,
 };
 
 macro_rules! definitions {
@@ -20,6 +20,7 @@ const DEFINITIONS: &[(&str, &str)] = definitions![
     "events_dlq",
     "events_reprocessed",
     "ledger",
+    "ledger_reads",
     "lookup_versions",
     "events_unique",
     "events_1min",
@@ -41,12 +42,13 @@ pub(crate) fn create(connection: &Connection) -> duckdb::Result<()> {
 
 /// Names the first table whose columns are not those that this release writes.
 pub(crate) fn foreign(connection: &Connection) -> duckdb::Result<Option<String>> {
-    let written: [(&str, SchemaRef); 6] = [
+    let written: [(&str, SchemaRef); 7] = [
         (EventRows::TABLE, EventRows::schema()),
         (MinuteRows::TABLE, MinuteRows::schema()),
         (LetterRows::TABLE, LetterRows::schema()),
         (ReprocessedRows::TABLE, ReprocessedRows::schema()),
         (LedgerRows::TABLE, LedgerRows::schema()),
+        (ReadRows::TABLE, ReadRows::schema()),
         (LookupRows::TABLE, LookupRows::schema()),
     ];
     let mut columns = connection.prepare(

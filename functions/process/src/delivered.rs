@@ -1,0 +1,159 @@
+//! Records that a platform delivers and whose offsets it owns: at least once, without a window.
+//!
+//! A batch may come again, whole or split, so nothing here is additive: every row names its source
+//! position, and what counts rows counts distinct positions.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use questline_environment::Rulebook;
+use questline_events::{
+    batch::{Batch, Context},
+    brake::Brake,
+    limits::DELIVERY_DEADLINE,
+    row::Postmark,
+    window::{Identities, Window},
+};
+use questline_runtime::{clock::now_micros, metrics::Metrics};
+use questline_stores::{
+    NewRecord, Record, Topic,
+    log::Log,
+    warehouse::{Rows, Warehouse, WarehouseError},
+};
+
+use crate::{
+    housekeeping::Housekeeping,
+    judge::{count, judge},
+    outputs,
+    ownership::Settled,
+};
+
+/// Between two attempts at the warehouse.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Processing of delivered records.
+pub struct Delivered {
+    rulebook: Rulebook,
+    log: Arc<dyn Log>,
+    warehouse: Arc<dyn Warehouse>,
+    metrics: Arc<Metrics>,
+    identities: Identities,
+    brake: Mutex<Brake>,
+    housekeeping: tokio::sync::Mutex<Housekeeping>,
+}
+
+impl Delivered {
+    /// `group` is the one in whose name the platform commits: by it minutes are closed.
+    #[must_use]
+    pub fn new(
+        rulebook: Rulebook,
+        log: Arc<dyn Log>,
+        warehouse: Arc<dyn Warehouse>,
+        metrics: Arc<Metrics>,
+        group: &str,
+    ) -> Self {
+        let housekeeping =
+            Housekeeping::new(log.clone(), warehouse.clone(), metrics.clone(), group.to_owned());
+        Self {
+            identities: Identities::of_log(log.log_id()),
+            brake: Mutex::default(),
+            housekeeping: housekeeping.into(),
+            rulebook,
+            log,
+            warehouse,
+            metrics,
+        }
+    }
+
+    /// Judges the records, writes their rows, and produces what becomes of them.
+    ///
+    /// # Errors
+    /// If the log or the warehouse cannot be written in time: then all of them are to come again.
+    pub async fn take(&self, records: &[Record], patience: Duration) -> anyhow::Result<()> {
+        let taken = tokio::time::timeout(patience, self.attempt(records)).await;
+        let result = taken.context("the warehouse or the log did not answer in time")?;
+        if result.is_err() {
+            self.metrics.process_retries.inc();
+        }
+        result
+    }
+
+    async fn attempt(&self, records: &[Record]) -> anyhow::Result<()> {
+        let mut refused = HashSet::new();
+        let brake = self.brake.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        loop {
+            let mut brake = brake.clone();
+            let mut window = Window::default();
+            let now = now_micros();
+            let version = &self.rulebook.function_version;
+            let postmark = Postmark { failed_at: now, function_version: version };
+            let log_id = self.log.log_id();
+            let context = Context {
+                rules: &self.rulebook.rules,
+                identities: &self.identities,
+                log_id,
+                postmark,
+                counted: false,
+            };
+            let mut batch = Batch::new(context, records.len());
+            judge(records, &refused, &Settled::default(), &mut batch, &mut window, &mut brake);
+            let rows = outputs::rows(&mut batch, log_id, &[], now, Vec::new())?;
+            let row_records = std::mem::take(&mut batch.row_records);
+            let totals = batch.totals.clone();
+            let produced = outputs::transaction(&mut batch, records, log_id, postmark).records;
+            drop(batch);
+            match self.write(&rows).await {
+                Err(WarehouseError::Refused(rows)) => {
+                    tracing::warn!(rows = rows.len(), "process.refused");
+                    refused.extend(rows.iter().filter_map(|row| row_records.get(*row)).copied());
+                    continue;
+                }
+                written => written?,
+            }
+            self.produce(produced).await?;
+            count(&self.metrics, &totals, &window, &brake);
+            *self.brake.lock().unwrap_or_else(PoisonError::into_inner) = brake;
+            return Ok(());
+        }
+    }
+
+    async fn write(&self, rows: &Rows) -> Result<(), WarehouseError> {
+        loop {
+            match self.warehouse.write(rows.clone()).await {
+                Err(WarehouseError::Unavailable(cause)) => {
+                    tracing::warn!(error = &*cause, "process.warehouse: trying again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                written => return written,
+            }
+        }
+    }
+
+    async fn produce(&self, produced: Vec<(Topic, NewRecord)>) -> anyhow::Result<()> {
+        for topic in [Topic::Enriched, Topic::Dlq] {
+            let records = produced.iter().filter(|(to, _)| *to == topic);
+            let records: Vec<_> = records.map(|(_, record)| record.clone()).collect();
+            let many = records.len();
+            if many > 0 {
+                let stored = self.log.append(topic, records).all_stored(many);
+                let stored = tokio::time::timeout(DELIVERY_DEADLINE, stored).await;
+                anyhow::ensure!(stored == Ok(true), "{} did not take all records", topic.name());
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the lag and closes minutes; what cannot be done now is done the next time.
+    pub async fn housekeep(&self) {
+        let Ok(mut housekeeping) = self.housekeeping.try_lock() else { return };
+        if let Ok(Some((row, rows))) = housekeeping.look().await
+            && self.warehouse.write(rows).await.is_ok()
+        {
+            housekeeping.closed(&row);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Between batches: how far behind processing is, and which minutes can be closed.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use questline_events::{ledger::Row, row::LedgerRows};
+use questline_runtime::{clock::now_micros, metrics::Metrics};
+use questline_stores::{
+    Topic,
+    log::{LogError, Reader},
+    warehouse::{Rows, Warehouse},
+};
+
+use crate::closer::Closer;
+
+pub(crate) struct Housekeeping {
+    reader: Arc<dyn Reader>,
+    warehouse: Arc<dyn Warehouse>,
+    metrics: Arc<Metrics>,
+    /// In whose name offsets are committed.
+    group: String,
+    closer: Closer,
+    resumed: bool,
+    looked: Instant,
+}
+
+/// Between two looks.
+const PERIOD: Duration = Duration::from_secs(1);
+
+impl Housekeeping {
+    pub(crate) fn new(
+        reader: Arc<dyn Reader>,
+        warehouse: Arc<dyn Warehouse>,
+        metrics: Arc<Metrics>,
+        group: String,
+    ) -> Self {
+        Self {
+            reader,
+            warehouse,
+            metrics,
+            group,
+            closer: Closer::default(),
+            resumed: false,
+            looked: Instant::now(),
+        }
+    }
+
+    /// Tells the lag; gives the row that closes what can be closed, to be written. A log or a
+    /// warehouse that cannot be asked now is asked the next time.
+    pub(crate) async fn look(&mut self) -> anyhow::Result<Option<(Row, Rows)>> {
+        if self.looked.elapsed() < PERIOD {
+            return Ok(None);
+        }
+        self.looked = Instant::now();
+        let log_id = self.reader.log_id().to_owned();
+        if !self.resumed {
+            let Ok(ledger) = self.warehouse.ledger(&log_id).await else { return Ok(None) };
+            self.closer.resume(&ledger);
+            self.resumed = true;
+        }
+        let looked = async {
+            let ends = self.reader.ends(Topic::Raw).await?;
+            Ok::<_, LogError>((ends, self.reader.committed(&self.group).await?))
+        };
+        let Ok((ends, committed)) = looked.await else { return Ok(None) };
+        let lag = |(end, committed): (&i64, &Option<i64>)| end - committed.unwrap_or(0);
+        self.metrics.process_lag.set(ends.iter().zip(&committed).map(lag).sum());
+        self.closer.fence(now_micros(), || ends);
+        self.show();
+        if !self.closer.reached(&committed) {
+            return Ok(None);
+        }
+        let Ok(ledger) = self.warehouse.ledger(&log_id).await else { return Ok(None) };
+        let Some(row) = self.closer.close(&ledger) else { return Ok(None) };
+        let mut closing = LedgerRows::default();
+        closing.push(&log_id, &row, now_micros());
+        let tables = vec![(LedgerRows::TABLE, closing.finish().context("a closing row")?)];
+        Ok(Some((row, Rows { log_id, tables, positions: Vec::new() })))
+    }
+
+    /// The row is written.
+    pub(crate) fn closed(&mut self, row: &Row) {
+        self.closer.closed(row);
+        self.show();
+    }
+
+    fn show(&self) {
+        if let Some(through) = self.closer.closed_through() {
+            self.metrics.ledger_closed_through.set(through / 1_000_000);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Records as platforms deliver them, more than once and cut as they like: no number moves.
+#![allow(clippy::unwrap_used, reason = "test helpers")]
+
+mod support;
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, SystemTime},
+};
+
+use axum::{
+    body::Body,
+    http::{Request, StatusCode},
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use questline_environment::Rulebook;
+use questline_process::{Delivered, GROUP, platform};
+use questline_runtime::config::Env;
+use questline_stores::Topic;
+use serde_json::{Value, json};
+use support::{Stage, bad, event};
+use tower::ServiceExt as _;
+
+fn delivered(stage: &Stage) -> Arc<Delivered> {
+    let rulebook = Rulebook::read(&Env::of([])).unwrap();
+    let warehouse = Arc::new(stage.failing());
+    let log = Arc::new(stage.log.clone());
+    Arc::new(Delivered::new(rulebook, log, warehouse, stage.metrics.clone(), GROUP))
+}
+
+/// Headers as Lambda writes them: bytes are signed.
+fn headers() -> Value {
+    let bytes = |text: &str| text.bytes().map(|byte| byte.cast_signed()).collect::<Vec<i8>>();
+    let received_at = (questline_runtime::clock::now_micros() / 1_000).to_string();
+    json!([{"app_id": bytes("app")}, {"received_at": bytes(&received_at)}, {"ingest": bytes("é")}])
+}
+
+fn record(offset: i64, value: &str) -> Value {
+    json!({
+        "topic": "game-events-raw", "partition": 3, "offset": offset, "timestamp": 1_795_435_200_000_i64,
+        "timestampType": "CREATE_TIME", "key": BASE64_STANDARD.encode("u"),
+        "value": BASE64_STANDARD.encode(value), "headers": headers()
+    })
+}
+
+fn of_lambda(records: &[Value]) -> Value {
+    json!({
+        "eventSource": "aws:kafka",
+        "eventSourceArn": "arn:aws:kafka:eu-west-1:111122223333:cluster/c/7d8a-1",
+        "bootstrapServers": "b-1.example:9098",
+        "records": { "game-events-raw-3": records }
+    })
+}
+
+async fn invoke(delivered: &Arc<Delivered>, event: Value) -> Value {
+    let ends_at = SystemTime::now() + Duration::from_secs(4);
+    let answer = platform::invoked(delivered.clone(), event, ends_at).await.unwrap();
+    serde_json::to_value(answer).unwrap()
+}
+
+fn nothing_failed() -> Value {
+    json!({ "batchItemFailures": [] })
+}
+
+/// Everything that counts rows.
+async fn numbers(stage: &Stage) -> String {
+    let numbers = "SELECT
+        (SELECT count(*) FROM events_unique),
+        (SELECT CAST(sum(events) AS BIGINT) FROM events_1min),
+        (SELECT count(*) FROM letters),
+        (SELECT CAST(sum(read) AS BIGINT) FROM ledger_minutes),
+        (SELECT CAST(sum(accepted) AS BIGINT) FROM ledger_minutes),
+        (SELECT CAST(sum(dead_lettered) AS BIGINT) FROM ledger_minutes),
+        (SELECT count(*) FROM ledger_residue WHERE hop IN ('process', 'warehouse') AND residue <> 0)";
+    stage.rows(numbers).await
+}
+
+#[tokio::test]
+async fn a_batch_that_comes_again_whole_or_split_changes_no_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let stage = Stage::open(folder.path());
+    let delivered = delivered(&stage);
+    let records: Vec<_> = (0..20)
+        .map(|n| {
+            let id = format!("e-{n}");
+            record(n, &if n % 5 == 4 { bad(&id) } else { event(&id) })
+        })
+        .collect();
+    assert_eq!(invoke(&delivered, of_lambda(&records)).await, nothing_failed());
+    let once = numbers(&stage).await;
+    assert_eq!(once, "[[16,16,4,20,16,4,0]]");
+    invoke(&delivered, of_lambda(&records)).await;
+    for part in records.chunks(7) {
+        invoke(&delivered, of_lambda(part)).await;
+    }
+    assert_eq!(numbers(&stage).await, once);
+    assert_eq!(stage.rows("SELECT count(*) FROM events WHERE counted").await, "[[0]]");
+    assert_eq!(stage.records(Topic::Enriched).await, 16 * 3, "at least once");
+}
+
+#[tokio::test]
+async fn no_record_makes_a_batch_come_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let stage = Stage::open(folder.path());
+    let delivered = delivered(&stage);
+    let mut no_headers = record(1, &event("no-headers"));
+    no_headers.as_object_mut().unwrap().remove("headers");
+    let mut tombstone = record(2, "");
+    tombstone["value"] = Value::Null;
+    let mut no_key = record(3, &event("no-key"));
+    no_key.as_object_mut().unwrap().remove("key");
+    let mut odd = record(4, &event("odd"));
+    odd["headers"][2]["ingest"] = json!([255, -1, 0]);
+    let mut plain = record(5, "");
+    plain["value"] = json!("not base64!");
+    let mut decoded = record(6, "");
+    decoded["value"] = json!({"already": "decoded"});
+    let spoilt = record(7, &event("spoilt"));
+    let records = [no_headers, tombstone, no_key, odd, plain, decoded, spoilt];
+    assert_eq!(invoke(&delivered, of_lambda(&records)).await, nothing_failed());
+    let verdicts = "SELECT source_offset, event_id FROM events
+        UNION ALL SELECT source_offset, reason FROM events_dlq ORDER BY 1";
+    let expected = json!([
+        [1, "missing_app"],
+        [2, "malformed_json"],
+        [3, "no-key"],
+        [4, "odd"],
+        [5, "malformed_json"],
+        [6, "missing_field"],
+        [7, "warehouse_refused"]
+    ]);
+    assert_eq!(stage.rows(verdicts).await, expected.to_string());
+}
+
+#[tokio::test]
+async fn a_warehouse_that_is_away_makes_the_batch_come_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let stage = Stage::open(folder.path());
+    let delivered = delivered(&stage);
+    let records = [record(11, &event("b")), record(12, &event("c"))];
+    stage.writes.before.store(2, Ordering::SeqCst);
+    assert_eq!(invoke(&delivered, of_lambda(&records)).await, nothing_failed(), "waited out");
+    stage.writes.before.store(1_000, Ordering::SeqCst);
+    let failed = invoke(&delivered, of_lambda(&records)).await;
+    let first = json!({"itemIdentifier": {"partition": "game-events-raw-3", "offset": 11}});
+    assert_eq!(failed, json!({ "batchItemFailures": [first] }));
+    stage.writes.before.store(0, Ordering::SeqCst);
+    assert_eq!(invoke(&delivered, of_lambda(&records)).await, nothing_failed());
+    assert_eq!(numbers(&stage).await, "[[2,2,0,2,2,0,0]]");
+}
+
+#[tokio::test]
+async fn a_pub_sub_message_and_an_array_are_pushed() {
+    let folder = tempfile::tempdir().unwrap();
+    let stage = Stage::open(folder.path());
+    let delivered = delivered(&stage);
+    let push = async |body: &Value| {
+        let request = Request::post("/process").body(Body::from(body.to_string())).unwrap();
+        platform::routes(delivered.clone()).oneshot(request).await.unwrap().status()
+    };
+    let attributes = json!({
+        "kafka.topic": "game-events-raw", "kafka.partition": "5", "kafka.offset": "77",
+        "kafka.timestamp": "1795435200000", "app_id": "app",
+        "received_at": (questline_runtime::clock::now_micros() / 1_000).to_string()
+    });
+    let message = json!({
+        "subscription": "projects/p/subscriptions/process",
+        "deliveryAttempt": 1,
+        "message": {
+            "messageId": "1", "publishTime": "2026-11-23T12:00:00Z", "orderingKey": "u",
+            "data": BASE64_STANDARD.encode(event("pushed")), "attributes": attributes
+        }
+    });
+    assert_eq!(push(&message).await, StatusCode::OK);
+    assert_eq!(push(&message).await, StatusCode::OK);
+    assert_eq!(push(&json!([record(1, &event("a")), record(2, &bad("b"))])).await, StatusCode::OK);
+    assert_eq!(numbers(&stage).await, "[[2,2,1,3,2,1,0]]");
+    let position = "SELECT DISTINCT source_partition, source_offset FROM events
+        WHERE event_id = 'pushed'";
+    assert_eq!(stage.rows(position).await, "[[5,77]]");
+    let mut nameless = message.clone();
+    nameless["message"]["attributes"] = json!({});
+    assert_eq!(push(&nameless).await, StatusCode::BAD_REQUEST);
+    stage.writes.before.store(1_000, Ordering::SeqCst);
+    assert_eq!(push(&message).await, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+/// What the published types of these events read, we read.
+#[test]
+fn the_published_types_read_the_same_event() {
+    let event = of_lambda(&[record(1, "a"), record(2, "b")]);
+    let theirs: aws_lambda_events::kafka::KafkaEvent = serde_json::from_value(event).unwrap();
+    let theirs = &theirs.records["game-events-raw-3"][1];
+    assert_eq!((theirs.partition, theirs.offset), (3, 2));
+    assert_eq!(theirs.value.as_deref(), Some("Yg=="));
+    assert_eq!(theirs.headers[2]["ingest"], [-61, -87]);
+}

@@ -1,0 +1,10 @@
+-- Derived from data_present.sql by scripts/derive-sql: change that one.
+/* fail */
+/* The day has no event at all. */
+SELECT
+  COUNT(*) AS events
+FROM day_rows
+WHERE
+  event_date = $date
+HAVING
+  COUNT(*) = 0;

@@ -1,5 +1,5 @@
 -- Derived from query.sql by scripts/derive-sql: change that one.
-/* The pairs of dates within 30 days under which an id stands, one of them @date. Of the two rows */
+/* The pairs of dates within 30 days under which an id stands, one of them the day. Of the two rows */
 /* the one with the lowest (received_at, source position) is counted. */
 WITH positions AS (
   SELECT

@@ -6,10 +6,14 @@ WITH players AS (
     app_id,
     level_id,
     user_id,
-    COUNT_IF(event_type = 1001) AS starts,
-    COUNT_IF(event_type = 1002) AS completions,
-    COUNT_IF(event_type <> 1001) AS outcomes,
-    COUNT_IF(event_type <> 1001 AND ARRAY_LENGTH(boosters_used) > 0) AS boosted,
+    COUNT(*) FILTER(WHERE
+      event_type = 1001) AS starts,
+    COUNT(*) FILTER(WHERE
+      event_type = 1002) AS completions,
+    COUNT(*) FILTER(WHERE
+      event_type <> 1001) AS outcomes,
+    COUNT(*) FILTER(WHERE
+      event_type <> 1001 AND ARRAY_LENGTH(boosters_used) > 0) AS boosted,
     SUM(
       CASE
         WHEN event_type = 1002
@@ -17,7 +21,8 @@ WITH players AS (
         ELSE NULL
       END
     ) AS time_sum, /* Whole microseconds: a sum of fractions would change with the order of its parts. */
-    COUNT_IF(event_type = 1002 AND NOT time_seconds IS NULL) AS timed
+    COUNT(*) FILTER(WHERE
+      event_type = 1002 AND NOT time_seconds IS NULL) AS timed
   FROM day_rows
   WHERE
     event_date = $date AND event_type IN (1001, 1002, 1003) AND NOT level_id IS NULL
@@ -38,7 +43,8 @@ WITH players AS (
     CAST(SUM(time_sum) AS BIGINT) AS time_sum,
     CAST(NULLIF(SUM(timed), 0) AS BIGINT) AS timed,
     COUNT(*) AS unique_players,
-    COUNT_IF(starts > 0) AS starters
+    COUNT(*) FILTER(WHERE
+      starts > 0) AS starters
   FROM players
   GROUP BY
     event_date,

@@ -1,5 +1,5 @@
 -- Derived from query.sql by scripts/derive-sql: change that one.
-/* From @date on, not of @date alone: a player first seen a day earlier than was thought moves to */
+/* From the day on, not of the day alone: a player first seen a day earlier than was thought moves to */
 /* another cohort on every day since. Runs after user_daily_metrics of the same day. */
 SELECT
   played.event_date,

@@ -55,7 +55,7 @@ WITH users AS (
     country,
     COUNT(*) AS purchases,
     COUNT(DISTINCT CASE WHEN price_usd > 0 THEN user_id ELSE NULL END) AS payers,
-    CAST(SUM(price_usd) AS DECIMAL(38, 9)) AS revenue_usd
+    SUM(price_usd) AS revenue_usd
   FROM paid
   GROUP BY
     app_id,
@@ -85,7 +85,7 @@ WITH users AS (
   FROM cells
 )
 /* Means are rounded as whole numbers, which is exact on every engine: whole dollars, and what */
-/* remains in millionths. */
+/* remains in millionths. Operands of DIV stand in brackets of their own, which translators need. */
 SELECT
   event_date,
   app_id,
@@ -94,18 +94,14 @@ SELECT
   purchases,
   payers,
   revenue_usd,
-  CAST((
-    revenue_usd - of_users
-  ) / active_users AS DECIMAL(38, 9)) + CAST((
+  CAST(revenue_usd - of_users AS BIGINT) // active_users + (
     CAST(of_users * 2000000000 AS BIGINT) + 1000 * active_users
   ) // (
     2000 * active_users
-  ) * CAST('0.000001' AS DECIMAL(38, 9)) AS DECIMAL(38, 9)) AS arpdau,
-  CAST((
-    revenue_usd - of_payers
-  ) / divisor AS DECIMAL(38, 9)) + CAST((
+  ) * CAST('0.000001' AS DECIMAL(38, 9)) AS arpdau,
+  CAST(revenue_usd - of_payers AS BIGINT) // divisor + (
     CAST(of_payers * 2000000000 AS BIGINT) + 1000 * divisor
   ) // (
     2000 * divisor
-  ) * CAST('0.000001' AS DECIMAL(38, 9)) AS DECIMAL(38, 9)) AS arppu
+  ) * CAST('0.000001' AS DECIMAL(38, 9)) AS arppu
 FROM remainders;

@@ -36,7 +36,7 @@ revenue AS (
     country,
     COUNT(*) AS purchases,
     COUNT(DISTINCT IF(price_usd > 0, user_id, NULL)) AS payers,
-    CAST(SUM(price_usd) AS NUMERIC(38, 9)) AS revenue_usd
+    SUM(price_usd) AS revenue_usd
   FROM paid
   GROUP BY app_id, platform, country
 ),
@@ -65,7 +65,7 @@ remainders AS (
   FROM cells
 )
 -- Means are rounded as whole numbers, which is exact on every engine: whole dollars, and what
--- remains in millionths.
+-- remains in millionths. Operands of DIV stand in brackets of their own, which translators need.
 SELECT
   event_date,
   app_id,
@@ -74,14 +74,10 @@ SELECT
   purchases,
   payers,
   revenue_usd,
-  CAST((revenue_usd - of_users) / active_users AS NUMERIC(38, 9))
-    + CAST(
-      DIV((CAST(of_users * 2000000000 AS INT64) + 1000 * active_users), (2000 * active_users))
-      * CAST('0.000001' AS NUMERIC(38, 9)) AS NUMERIC(38, 9)
-    ) AS arpdau,
-  CAST((revenue_usd - of_payers) / divisor AS NUMERIC(38, 9))
-    + CAST(
-      DIV((CAST(of_payers * 2000000000 AS INT64) + 1000 * divisor), (2000 * divisor))
-      * CAST('0.000001' AS NUMERIC(38, 9)) AS NUMERIC(38, 9)
-    ) AS arppu
+  DIV(CAST(revenue_usd - of_users AS INT64), active_users)
+    + DIV((CAST(of_users * 2000000000 AS INT64) + 1000 * active_users), (2000 * active_users))
+    * NUMERIC '0.000001' AS arpdau,
+  DIV(CAST(revenue_usd - of_payers AS INT64), divisor)
+    + DIV((CAST(of_payers * 2000000000 AS INT64) + 1000 * divisor), (2000 * divisor))
+    * NUMERIC '0.000001' AS arppu
 FROM remainders;

@@ -8,11 +8,11 @@ WITH snapshots AS (
   QUALIFY ROW_NUMBER() OVER (PARTITION BY event_date ORDER BY started_at DESC) = 1
 ),
 touches AS (
-  SELECT event_date, COUNT(*) AS touches, MAX(touched_at) AS last_touched_at
+  SELECT event_date, COUNT(*) AS entries, MAX(touched_at) AS last_touched_at
   FROM touched_days
   GROUP BY event_date
 )
 SELECT snapshots.event_date, last_touched_at
 FROM snapshots
 INNER JOIN touches ON touches.event_date = snapshots.event_date
-WHERE touches > snapshot_touches;
+WHERE entries > snapshot_touches;

@@ -14,7 +14,7 @@ WITH snapshots AS (
 ), touches AS (
   SELECT
     event_date,
-    COUNT(*) AS touches,
+    COUNT(*) AS entries,
     MAX(touched_at) AS last_touched_at
   FROM touched_days
   GROUP BY
@@ -27,4 +27,4 @@ FROM snapshots
 INNER JOIN touches
   ON touches.event_date = snapshots.event_date
 WHERE
-  touches > snapshot_touches;
+  entries > snapshot_touches;

@@ -1,6 +1,6 @@
 -- Derived from query.sql by scripts/derive-sql: change that one.
-/* The closed days from @from_date to @through_date that have changed since their run and are not */
-/* known to be stale yet. */
+/* The closed days from one date through another that have changed since their run and are not known */
+/* to be stale yet. */
 WITH days AS (
   SELECT
     event_date,
@@ -37,8 +37,10 @@ WITH days AS (
   SELECT
     event_date,
     kept_date,
-    COUNT_IF(run_date = event_date) AS by_loser,
-    COUNT_IF(run_date = kept_date) AS by_winner
+    COUNT(*) FILTER(WHERE
+      run_date = event_date) AS by_loser,
+    COUNT(*) FILTER(WHERE
+      run_date = kept_date) AS by_winner
   FROM pairs
   GROUP BY
     app_id,

@@ -1,5 +1,5 @@
--- The closed days from @from_date to @through_date that have changed since their run and are not
--- known to be stale yet.
+-- The closed days from one date through another that have changed since their run and are not known
+-- to be stale yet.
 WITH days AS (
   SELECT event_date, snapshot_rows, started_at
   FROM pipeline_runs

@@ -1,5 +1,5 @@
 -- Derived from query.sql by scripts/derive-sql: change that one.
-/* @playtime_types: the codes of the registry marked playtime, with commas between them. */
+/* The parameter playtime_types: the codes of the registry marked playtime, with commas between them. */
 WITH playtime_types AS (
   SELECT
     TRY_CAST(code AS BIGINT) AS event_type
@@ -12,7 +12,8 @@ WITH playtime_types AS (
     COUNT(DISTINCT session_id) AS sessions,
     COUNT(*) AS events,
     COUNT(DISTINCT CASE WHEN event_type IN (1001, 1002, 1003) THEN level_id ELSE NULL END) AS levels_played,
-    CAST(COUNT_IF(event_type = 1002) AS BIGINT) AS levels_completed
+    COUNT(*) FILTER(WHERE
+      event_type = 1002) AS levels_completed
   FROM day_rows
   WHERE
     event_date = $date

@@ -1,4 +1,4 @@
--- @playtime_types: the codes of the registry marked playtime, with commas between them.
+-- The parameter playtime_types: the codes of the registry marked playtime, with commas between them.
 WITH playtime_types AS (
   SELECT SAFE_CAST(code AS INT64) AS event_type
   FROM UNNEST(SPLIT(@playtime_types, ',')) AS code
@@ -11,7 +11,7 @@ players AS (
     COUNT(DISTINCT session_id) AS sessions,
     COUNT(*) AS events,
     COUNT(DISTINCT IF(event_type IN (1001, 1002, 1003), level_id, NULL)) AS levels_played,
-    CAST(COUNTIF(event_type = 1002) AS INT64) AS levels_completed
+    COUNTIF(event_type = 1002) AS levels_completed
   FROM day_rows
   WHERE event_date = @date
   GROUP BY event_date, app_id, user_id

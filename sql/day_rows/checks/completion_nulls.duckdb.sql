@@ -2,12 +2,14 @@
 /* fail */
 /* Of an app that sends moves_used or time_seconds, 1 % or more of the completions lack it. An app */
 /* sends it if a completion of the day or of the 7 days before has it: one that stops is found too. */
-WITH completions AS (
+WITH apps AS (
   SELECT
     app_id,
     COUNT(*) AS completions,
-    CAST(COUNT_IF(moves_used IS NULL) AS BIGINT) AS without_moves,
-    CAST(COUNT_IF(time_seconds IS NULL) AS BIGINT) AS without_time
+    COUNT(*) FILTER(WHERE
+      moves_used IS NULL) AS without_moves,
+    COUNT(*) FILTER(WHERE
+      time_seconds IS NULL) AS without_time
   FROM day_rows
   WHERE
     event_date = $date AND event_type = 1002
@@ -16,8 +18,10 @@ WITH completions AS (
 ), senders AS (
   SELECT
     app_id,
-    COUNT_IF(NOT avg_moves IS NULL) > 0 AS sends_moves,
-    COUNT_IF(NOT avg_time_seconds IS NULL) > 0 AS sends_time
+    COUNT(*) FILTER(WHERE
+      NOT avg_moves IS NULL) > 0 AS sends_moves,
+    COUNT(*) FILTER(WHERE
+      NOT avg_time_seconds IS NULL) > 0 AS sends_time
   FROM level_metrics
   WHERE
     event_date BETWEEN CAST($date AS DATE) - 7 AND CAST($date AS DATE)
@@ -25,13 +29,13 @@ WITH completions AS (
     app_id
 )
 SELECT
-  completions.app_id,
+  apps.app_id,
   completions,
   without_moves,
   without_time
-FROM completions
+FROM apps
 INNER JOIN senders
-  ON senders.app_id = completions.app_id
+  ON senders.app_id = apps.app_id
 WHERE
   (
     sends_moves AND without_moves * 100 >= completions

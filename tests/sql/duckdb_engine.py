@@ -16,6 +16,9 @@ class DuckDB:
         for definition in definitions.values():
             self.connection.execute((SQL / definition.name / "duckdb.sql").read_text())
 
+    def close(self):
+        self.connection.close()
+
     def fill(self, definition, rows):
         names = ", ".join(definition.columns)
         marks = ", ".join("?" for _ in definition.columns)
@@ -35,8 +38,15 @@ class DuckDB:
             for name, value in parameters.items()
         }
         found = self.connection.execute(text, bound)
-        names = [column[0] for column in found.description]
-        return [dict(zip(names, row)) for row in found.fetchall()]
+        columns = [(column[0], str(column[1])) for column in found.description]
+        # A list that is NULL is an empty one, as in BigQuery's tables.
+        return [
+            {
+                name: [] if value is None and kind.endswith("[]") else value
+                for (name, kind), value in zip(columns, row)
+            }
+            for row in found.fetchall()
+        ]
 
     def types(self, statement):
         """Name and type of each column that a statement gives."""

@@ -47,6 +47,7 @@ class GoogleSQL:
         functions = ZetaSQLBuiltinFunctionOptions(language_options=self.language)
         self.catalog = CatalogBuilder("warehouse").with_builtin_functions(functions).build()
         self.content = {}
+        self.kinds = {}
         for definition in definitions.values():
             try:
                 resolved = self.analysed(definition.text, {})
@@ -87,6 +88,9 @@ class GoogleSQL:
         columns = self.definitions[table].columns
         return [(name, kind.partition("(")[0]) for name, (kind, _) in columns.items()]
 
+    def close(self):
+        pass
+
     def fill(self, definition, rows):
         self.content[definition.name] = [list(row.values()) for row in rows]
 
@@ -122,8 +126,10 @@ class GoogleSQL:
             for name, rows in self.content.items()
             if name in tables
         }
-        resolved = self.analysed(text, parameters)
-        kinds = {column.name: column.column.type for column in resolved.output_column_list}
+        if text not in self.kinds:
+            columns = self.analysed(text, parameters).output_column_list
+            self.kinds[text] = {column.name: column.column.type for column in columns}
+        kinds = self.kinds[text]
         builder = PreparedQuery.builder().set_sql(in_microseconds(text, kinds))
         builder.set_analyzer_options(self.options(parameters)).set_catalog(self.catalog)
         builder.set_table_content(content)
@@ -187,9 +193,9 @@ def wire(value):
 def unwired(cell, kind):
     name = type_name(kind)
     if name.startswith("ARRAY"):
-        if cell.array_value is None:
-            return None
-        return [unwired(item, kind.array_type.element_type) for item in cell.array_value.element]
+        # A list that is NULL is an empty one, as in BigQuery's tables.
+        items = cell.array_value.element if cell.array_value else []
+        return [unwired(item, kind.array_type.element_type) for item in items]
     field = {
         "STRING": "string_value",
         "INT64": "int64_value",

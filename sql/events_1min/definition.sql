@@ -1,4 +1,4 @@
--- Closed days are exact whatever came twice or late; open days are exact within the
+-- Closed days are exact whatever came twice or late; open and stale days are exact within the
 -- deduplication window.
 CREATE OR REPLACE VIEW events_1min AS
 WITH uncounted AS (
@@ -25,6 +25,7 @@ parts AS (
 closed_days AS (
   SELECT DISTINCT DATE(window_start) AS event_date
   FROM events_1min_closed
+  WHERE DATE(window_start) NOT IN (SELECT event_date FROM stale_days)
 )
 SELECT window_start, app_id, event_type, level_id, CAST(SUM(events) AS INT64) AS events
 FROM parts
@@ -32,4 +33,5 @@ WHERE DATE(window_start) NOT IN (SELECT event_date FROM closed_days)
 GROUP BY window_start, app_id, event_type, level_id
 UNION ALL
 SELECT window_start, app_id, event_type, level_id, events
-FROM events_1min_closed;
+FROM events_1min_closed
+WHERE DATE(window_start) IN (SELECT event_date FROM closed_days);

@@ -1,5 +1,5 @@
 -- Derived from definition.sql by scripts/derive-sql: change that one.
-/* Closed days are exact whatever came twice or late; open days are exact within the */
+/* Closed days are exact whatever came twice or late; open and stale days are exact within the */
 /* deduplication window. */
 CREATE OR REPLACE VIEW events_1min AS
 WITH uncounted AS (
@@ -40,6 +40,12 @@ WITH uncounted AS (
   SELECT DISTINCT
     CAST(window_start AS DATE) AS event_date
   FROM events_1min_closed
+  WHERE
+    NOT CAST(window_start AS DATE) IN (
+      SELECT
+        event_date
+      FROM stale_days
+    )
 )
 SELECT
   window_start,
@@ -66,4 +72,10 @@ SELECT
   event_type,
   level_id,
   events
-FROM events_1min_closed;
+FROM events_1min_closed
+WHERE
+  CAST(window_start AS DATE) IN (
+    SELECT
+      event_date
+    FROM closed_days
+  );

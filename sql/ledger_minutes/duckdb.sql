@@ -81,9 +81,11 @@ WITH pages AS (
     0,
     0,
     COUNT(*),
-    COUNT_IF(outcome = 'accepted'),
+    COUNT(*) FILTER(WHERE
+      outcome = 'accepted'),
     0,
-    COUNT_IF(outcome <> 'accepted')
+    COUNT(*) FILTER(WHERE
+      outcome <> 'accepted')
   FROM (
     SELECT
       log_id,

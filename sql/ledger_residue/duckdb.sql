@@ -79,9 +79,11 @@ SELECT
   app_id,
   minute,
   CASE
-    WHEN COUNT_IF(state = 'open') > 0
+    WHEN COUNT(*) FILTER(WHERE
+      state = 'open') > 0
     THEN 'open'
-    WHEN COUNT_IF(state = 'unproved') > 0
+    WHEN COUNT(*) FILTER(WHERE
+      state = 'unproved') > 0
     THEN 'unproved'
     ELSE 'proved'
   END AS state,

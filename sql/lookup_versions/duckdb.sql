@@ -2,6 +2,6 @@
 CREATE TABLE IF NOT EXISTS lookup_versions (
   loaded_at TIMESTAMPTZ NOT NULL,
   function_version TEXT NOT NULL,
-  lookup TEXT NOT NULL,
+  "lookup" TEXT NOT NULL,
   version TEXT NOT NULL
 );

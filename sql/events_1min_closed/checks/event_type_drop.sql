@@ -1,0 +1,48 @@
+-- warn
+-- A type of event with less than half of what is usual for it: the median (nearest rank) of the
+-- last 7 closed days, one without it counting 0. What usually comes less than 100 times a day is
+-- left alone: chance alone halves that.
+WITH counts AS (
+  SELECT DATE(window_start) AS event_date, app_id, event_type, CAST(SUM(events) AS INT64) AS events
+  FROM events_1min_closed
+  WHERE window_start >= TIMESTAMP(CAST(@date AS DATE) - 30)
+    AND window_start < TIMESTAMP(CAST(@date AS DATE) + 1)
+  GROUP BY DATE(window_start), app_id, event_type
+),
+before AS (
+  SELECT event_date
+  FROM counts
+  WHERE event_date < @date
+  GROUP BY event_date
+  QUALIFY ROW_NUMBER() OVER (ORDER BY event_date DESC) <= 7
+),
+types AS (
+  SELECT DISTINCT app_id, event_type
+  FROM counts
+),
+ranked AS (
+  SELECT
+    types.app_id,
+    types.event_type,
+    COALESCE(events, 0) AS usual,
+    ROW_NUMBER() OVER (
+      PARTITION BY types.app_id, types.event_type
+      ORDER BY COALESCE(events, 0)
+    ) AS place
+  FROM types
+  CROSS JOIN before
+  LEFT JOIN counts
+    ON counts.event_date = before.event_date
+    AND counts.app_id = types.app_id
+    AND counts.event_type = types.event_type
+)
+SELECT ranked.app_id, ranked.event_type, COALESCE(events, 0) AS events, usual
+FROM ranked
+LEFT JOIN counts
+  ON counts.event_date = @date
+  AND counts.app_id = ranked.app_id
+  AND counts.event_type = ranked.event_type
+WHERE place = 4
+  AND (SELECT COUNT(*) FROM before) = 7
+  AND usual >= 100
+  AND COALESCE(events, 0) * 2 < usual;

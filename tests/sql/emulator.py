@@ -1,0 +1,165 @@
+"""Cases on an emulator of BigQuery, over its REST interface, with the BigQuery texts.
+
+The emulator is DuckDB behind a translation of its own. That both agree proves less than that
+GoogleSQL's reference implementation does; what it adds is the interface and the DDL.
+"""
+
+import datetime as dt
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from decimal import Decimal
+
+from warehouse import PARAMETERS
+
+PROJECT, DATASET = "questline", "warehouse"
+START_SECONDS = 60
+
+# Run by a Python of its own. The extension for geography would be fetched from the network, and
+# nothing here has a geography.
+LAUNCH = """
+from bqemulator.storage import engine
+engine.DuckDBEngine._load_spatial = lambda self: None
+from bqemulator.cli import main
+main()
+"""
+
+
+class Emulator:
+    name = "emulator"
+
+    def __init__(self, definitions):
+        if importlib.util.find_spec("bqemulator") is None:
+            raise ImportError("bqemulator is not installed")
+        self.log = tempfile.NamedTemporaryFile(mode="w+", suffix=".log")
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", LAUNCH, "start", "--rest-port", "0", "--grpc-port", "0"]
+            + ["--project", PROJECT],
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self.url = f"http://127.0.0.1:{self.port()}/bigquery/v2/projects/{PROJECT}"
+        reference = {"projectId": PROJECT, "datasetId": DATASET}
+        self.post("/datasets", {"datasetReference": reference})
+        for definition in definitions.values():
+            self.query(definition.text, [])
+
+    def port(self):
+        """Waits until it listens, and reads where from its log."""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with open(self.log.name) as log:
+                for line in log:
+                    if '"rest.listen"' in line:
+                        return json.loads(line)["port"]
+            time.sleep(0.05)
+        with open(self.log.name) as log:
+            raise RuntimeError(f"the emulator did not start within {START_SECONDS} s:\n{log.read()}")
+
+    def close(self):
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def post(self, path, body):
+        request = urllib.request.Request(
+            self.url + path,
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as reply:
+                answer = json.load(reply)
+        except urllib.error.HTTPError as error:
+            raise RuntimeError(error.read().decode()) from error
+        for key in ("errors", "insertErrors"):
+            if answer.get(key):
+                raise RuntimeError(json.dumps(answer[key]))
+        return answer
+
+    def query(self, text, parameters):
+        answer = self.post(
+            "/queries",
+            {
+                "query": text,
+                "useLegacySql": False,
+                "defaultDataset": {"projectId": PROJECT, "datasetId": DATASET},
+                "parameterMode": "NAMED",
+                "queryParameters": parameters,
+                "formatOptions": {"useInt64Timestamp": True},
+            },
+        )
+        fields = answer.get("schema", {}).get("fields", [])
+        return [
+            {field["name"]: read(cell["v"], field) for field, cell in zip(fields, row["f"])}
+            for row in answer.get("rows", [])
+        ]
+
+    def fill(self, definition, rows):
+        # By a statement: a table that DDL made is not there for the emulator's streaming inserts.
+        bound, tuples = [], []
+        for at, row in enumerate(rows):
+            named = {f"{name}_{at}": (value, definition.columns[name][0]) for name, value in row.items()}
+            bound += [parameter(name, value, kind) for name, (value, kind) in named.items()]
+            tuples.append("(" + ", ".join(f"@{name}" for name in named) + ")")
+        names = ", ".join(f"`{name}`" for name in definition.columns)
+        if tuples:
+            self.query(f"INSERT INTO {definition.name} ({names}) VALUES {', '.join(tuples)}", bound)
+
+    def empty(self, definition):
+        self.query(f"DELETE FROM {definition.name} WHERE TRUE", [])
+
+    def rows(self, statement, parameters, view=None):
+        text = f"SELECT * FROM {view}" if view else statement.text
+        bound = [parameter(name, value, PARAMETERS[name]) for name, value in parameters.items()]
+        return self.query(text, bound)
+
+
+def parameter(name, value, kind):
+    kind, _, item = kind.partition("(")[0].rstrip(">").partition("<")
+    if kind == "ARRAY":
+        type_ = {"type": kind, "arrayType": {"type": item}}
+        return {
+            "name": name,
+            "parameterType": type_,
+            "parameterValue": {"arrayValues": [{"value": text} for text in value or []]},
+        }
+    if isinstance(value, (dt.date, dt.datetime)):
+        value = value.isoformat()
+    elif isinstance(value, bool):
+        value = str(value).lower()
+    elif value is not None:
+        value = str(value)
+    return {"name": name, "parameterType": {"type": kind}, "parameterValue": {"value": value}}
+
+
+def read(value, field):
+    """A value as a query's answer has it."""
+    if field.get("mode") == "REPEATED":
+        return [read(item["v"], {**field, "mode": "NULLABLE"}) for item in value]
+    if value is None:
+        return None
+    kind = field["type"]
+    if kind == "INTEGER":
+        return int(value)
+    if kind == "FLOAT":
+        return float(value)
+    if kind in ("NUMERIC", "BIGNUMERIC"):
+        return Decimal(value)
+    if kind == "BOOLEAN":
+        return value == "true"
+    if kind == "DATE":
+        return dt.date.fromisoformat(value)
+    if kind == "TIMESTAMP":
+        return dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc) + dt.timedelta(
+            microseconds=int(value)
+        )
+    return value

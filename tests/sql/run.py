@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""Tests what stands under sql/.
+
+    tests/sql/run.py [PART...]   only cases whose path has one of the parts
+
+Every BigQuery text passes Google's analyser; every query gives the columns of its table; every case
+gives its rows on GoogleSQL's reference implementation, on an emulator of BigQuery, and, with the
+derived text, on DuckDB. The rows that a case expects are worked out by hand.
+"""
+
+import multiprocessing
+import os
+import sys
+import time
+
+import yaml
+from sqlglot import exp
+
+import values
+import warehouse
+from duckdb_engine import DuckDB
+
+# Their readers must name a partition, or BigQuery refuses the query.
+PARTITION_FILTER = {"events", "events_unique"}
+SEVERITIES = ("-- fail\n", "-- warn\n")
+ENGINES = ("GoogleSQL", "emulator", "DuckDB")
+
+
+def house(definitions, statements, cases):
+    """What can be seen in the files alone."""
+    for name, definition in definitions.items():
+        missing = set(definition.columns) - definition.described
+        if not definition.is_view and missing:
+            yield f"{name}/definition.sql: describe {', '.join(sorted(missing))}"
+        metadata = warehouse.SQL / name / "metadata.yaml"
+        said = yaml.safe_load(metadata.read_text()) if metadata.exists() else {}
+        for key in {"grain", "written_by", "cost"} - set(said):
+            yield f"{name}/metadata.yaml: say its {key}"
+        if name != "events_unique" and not reads_partitions(definition.tree):
+            yield f"{name}/definition.sql: reads events without a filter on event_date"
+    tried = {case.statement for case in cases}
+    for name, statement in statements.items():
+        if name not in tried:
+            yield f"{name}: no case runs it"
+        if "/checks/" in name and not statement.text.startswith(SEVERITIES):
+            yield f"{name}: its first line says whether it is -- fail or -- warn"
+        if not reads_partitions(statement.tree):
+            yield f"{name}: reads events without a filter on event_date"
+    for case in cases:
+        if case.statement not in {*statements, *definitions}:
+            yield f"{case.name}: there is no {case.statement}"
+        for key in sorted(case.extra):
+            yield f"{case.name}: {key} means nothing here"
+
+
+def reads_partitions(tree):
+    for select in tree.find_all(exp.Select):
+        sources = [select.args.get("from_"), *select.args.get("joins", [])]
+        names = {source.this.name for source in sources if source and source.this}
+        where = select.args.get("where")
+        filtered = where and any(column.name == "event_date" for column in where.find_all(exp.Column))
+        if names & PARTITION_FILTER and not filtered:
+            return False
+    return True
+
+
+def columns(engine, statements):
+    """A query gives what its table has, name by name and type by type."""
+    if not hasattr(engine, "types"):
+        return
+    for name, statement in statements.items():
+        try:
+            found = engine.types(statement)
+        except Exception as error:
+            yield f"{name} on {engine.name}: {error}"
+            continue
+        expected = engine.table_types(statement.table)
+        if name.endswith("/query.sql") and found != expected:
+            differ = [pair for pair in zip(expected, found) if pair[0] != pair[1]]
+            yield f"{name} on {engine.name}: the table has {differ[0][0]}, the query {differ[0][1]}"
+
+
+def tried(engine, case, definitions, statements):
+    """The differences of a case on an engine, in lines."""
+    view = definitions.get(case.statement)
+    statement = statements.get(case.statement)
+    tables = {
+        definitions[name]: [values.row_of(definitions[name], row) for row in rows]
+        for name, rows in case.tables.items()
+    }
+    try:
+        for definition, rows in tables.items():
+            engine.fill(definition, rows)
+        found = engine.rows(statement, case.parameters, view.name if view else None)
+        lines = values.difference(case.rows, found)
+    except Exception as error:
+        lines = [f"    {type(error).__name__}: {error}"]
+    finally:
+        for definition in tables:
+            engine.empty(definition)
+    return [f"{case.name} on {engine.name}:", *lines] if lines else []
+
+
+def skip(name, why):
+    print(f"SKIPPED {name}: {why}")
+    if "QUESTLINE_SKIPS" in os.environ:
+        with open(os.environ["QUESTLINE_SKIPS"], "a") as skips:
+            skips.write(f"{name}\t{why}\n")
+
+
+def engine_of(name, definitions):
+    if name == "DuckDB":
+        return DuckDB(definitions)
+    if name == "emulator":
+        from emulator import Emulator
+
+        return Emulator(definitions)
+    from googlesql import GoogleSQL
+
+    return GoogleSQL(definitions)
+
+
+def run(name, cases):
+    """What fails on an engine, and how many cases pass; None where the engine cannot be had."""
+    start = time.monotonic()
+    definitions, statements = warehouse.definitions(), warehouse.statements()
+    try:
+        engine = engine_of(name, definitions)
+    except ImportError as error:
+        skip(f"sql-on-{name}", str(error))
+        return [], 0
+    try:
+        failures = [[line] for line in columns(engine, statements)]
+        ready = time.monotonic()
+        found = [tried(engine, case, definitions, statements) for case in cases]
+    finally:
+        engine.close()
+    failures += [lines for lines in found if lines]
+    seconds = f"{time.monotonic() - ready:.0f} s, ready after {ready - start:.0f} s"
+    print(f"{name}: {len(cases)} cases in {seconds}", flush=True)
+    return failures, found.count([])
+
+
+def main(parts):
+    definitions, statements = warehouse.definitions(), warehouse.statements()
+    cases = warehouse.cases()
+    failures = [[line] for line in house(definitions, statements, cases)]
+    cases = [case for case in cases if not parts or any(part in case.name for part in parts)]
+    passed = 0
+    # Google's analyser takes half a minute to load; the others run meanwhile.
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        for found, good in pool.starmap(run, [(name, cases) for name in ENGINES], chunksize=1):
+            failures += found
+            passed += good
+    for lines in failures:
+        print("\n".join(lines))
+    verdict = "FAILED" if failures else "ok"
+    print(f"test result: {verdict}. {passed} passed; {len(failures)} failed")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,5 +1,5 @@
 -- Derived from query.sql by scripts/derive-sql: change that one.
-/* The parameter playtime_types: the codes of the registry marked playtime, with commas between them. */
+/* The parameter playtime_types: the codes of the registry marked playtime, commas between them. */
 WITH playtime_types AS (
   SELECT
     TRY_CAST(code AS BIGINT) AS event_type

@@ -61,8 +61,8 @@ def reads_partitions(tree):
         sources = [select.args.get("from_"), *select.args.get("joins", [])]
         names = {source.this.name for source in sources if source and source.this}
         where = select.args.get("where")
-        filtered = where and any(column.name == "event_date" for column in where.find_all(exp.Column))
-        if names & PARTITION_FILTER and not filtered:
+        compared = {column.name for column in where.find_all(exp.Column)} if where else set()
+        if names & PARTITION_FILTER and "event_date" not in compared:
             return False
     return True
 

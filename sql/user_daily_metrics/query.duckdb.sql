@@ -1,6 +1,6 @@
 -- Derived from query.sql by scripts/derive-sql: change that one.
 -- $1 playtime_types, $2 date
-/* The parameter playtime_types: the codes of the registry marked playtime, with commas between them. */
+/* The parameter playtime_types: the codes of the registry marked playtime, commas between them. */
 WITH playtime_types AS (
   SELECT
     TRY_CAST(code AS BIGINT) AS event_type

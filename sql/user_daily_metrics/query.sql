@@ -1,4 +1,4 @@
--- The parameter playtime_types: the codes of the registry marked playtime, with commas between them.
+-- The parameter playtime_types: the codes of the registry marked playtime, commas between them.
 WITH playtime_types AS (
   SELECT SAFE_CAST(code AS INT64) AS event_type
   FROM UNNEST(SPLIT(@playtime_types, ',')) AS code

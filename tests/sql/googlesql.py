@@ -2,8 +2,13 @@
 implementation for the cases. What it computes is what the language's definition says."""
 
 import datetime as dt
+import os
+import tempfile
 from decimal import Decimal
+from pathlib import Path
 
+import wasmtime
+import zetasql.core.wasm_client
 from google.protobuf.timestamp_pb2 import Timestamp
 from zetasql.api import Analyzer, CatalogBuilder, PreparedQuery, TableBuilder
 from zetasql.api.type_factory import TypeFactory
@@ -41,6 +46,7 @@ class GoogleSQL:
     name = "GoogleSQL"
 
     def __init__(self, definitions):
+        zetasql.core.wasm_client.Config = compiled_once
         self.definitions = definitions
         self.language = LanguageOptions.maximum_features()
         # The language as BigQuery's users have it.
@@ -141,6 +147,19 @@ class GoogleSQL:
                 {name: unwired(cell, kind) for (name, kind), cell in zip(kinds.items(), row.cell)}
                 for row in (found.row if found else [])
             ]
+
+
+def compiled_once():
+    """WebAssembly is compiled in half a minute, and then kept in the cache, if there is one."""
+    config = wasmtime.Config()
+    if "QUESTLINE_CACHE" in os.environ:
+        folder = Path(os.environ["QUESTLINE_CACHE"]).resolve() / "wasm"
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as settings:
+            settings.write(f'[cache]\ndirectory = "{folder}"\n')
+            settings.flush()
+            config.cache = settings.name
+    return config
 
 
 def in_microseconds(text, kinds):

@@ -94,7 +94,9 @@ def shown(value):
 
 
 def comparable(rows):
-    return sorted(tuple((name, shown(value)) for name, value in sorted(row.items())) for row in rows)
+    return sorted(
+        tuple((name, shown(value)) for name, value in sorted(row.items())) for row in rows
+    )
 
 
 def difference(expected, found):

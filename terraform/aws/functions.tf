@@ -1,0 +1,126 @@
+# What all functions share: where their builds lie, the key that encrypts, and what they are told.
+
+locals {
+  account = data.aws_caller_identity.this.account_id
+
+  function = {
+    prefix    = var.prefix
+    region    = var.region
+    account   = local.account
+    artefacts = aws_s3_object.nothing_yet.bucket
+    first     = aws_s3_object.nothing_yet.key
+  }
+
+  network = {
+    subnet_ids         = var.subnet_ids
+    security_group_ids = [aws_security_group.functions.id]
+  }
+
+  kafka_env = {
+    QUESTLINE_LOG                   = "kafka:${aws_msk_cluster.log.bootstrap_brokers_sasl_scram}"
+    QUESTLINE_KAFKA_SIGN_IN         = "scram"
+    QUESTLINE_KAFKA_USER            = local.kafka_user
+    QUESTLINE_KAFKA_PASSWORD_SECRET = "${aws_secretsmanager_secret.kafka.arn}#password"
+  }
+
+  may_sign_in = [
+    { Effect = "Allow", Action = "secretsmanager:GetSecretValue", Resource = aws_secretsmanager_secret.kafka.arn },
+    { Effect = "Allow", Action = "kms:Decrypt", Resource = aws_kms_key.main.arn },
+  ]
+}
+
+resource "aws_s3_bucket" "artefacts" {
+  #checkov:skip=CKV_AWS_18:Builds alone lie here; who wrote them is in CloudTrail
+  #checkov:skip=CKV_AWS_144:A build can be made again
+  #checkov:skip=CKV2_AWS_62:Nobody waits for a build to arrive
+  bucket = "${var.prefix}-artefacts-${local.account}-${var.region}"
+}
+
+resource "aws_s3_bucket_public_access_block" "artefacts" {
+  bucket                  = aws_s3_bucket.artefacts.id
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+
+resource "aws_s3_bucket_versioning" "artefacts" {
+  bucket = aws_s3_bucket.artefacts.id
+  versioning_configuration {
+    status = "Enabled"
+  }
+}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "artefacts" {
+  bucket = aws_s3_bucket.artefacts.id
+  rule {
+    bucket_key_enabled = true
+    apply_server_side_encryption_by_default {
+      sse_algorithm     = "aws:kms"
+      kms_master_key_id = aws_kms_key.main.arn
+    }
+  }
+}
+
+resource "aws_s3_bucket_lifecycle_configuration" "artefacts" {
+  bucket = aws_s3_bucket.artefacts.id
+  rule {
+    id     = "old-builds"
+    status = "Enabled"
+    filter {}
+    noncurrent_version_expiration {
+      noncurrent_days = 90
+    }
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 1
+    }
+  }
+}
+
+# A first apply works before anything is built: this bootstrap says so and ends with 1.
+resource "aws_s3_object" "nothing_yet" {
+  bucket         = aws_s3_bucket.artefacts.id
+  key            = "nothing-yet.zip"
+  content_base64 = "UEsDBBQAAAAAAAAAIVqvg/2LRAAAAEQAAAAJAAAAYm9vdHN0cmFwIyEvYmluL3NoCmVjaG8gIm5vdGhpbmcgaXMgZGVwbG95ZWQgeWV0OiBzY3JpcHRzL2RlcGxveSIgPiYyCmV4aXQgMQpQSwECFAMUAAAAAAAAACFar4P9i0QAAABEAAAACQAAAAAAAAAAAAAA7QEAAAAAYm9vdHN0cmFwUEsFBgAAAAABAAEANwAAAGsAAAAAAA=="
+  depends_on     = [aws_s3_bucket_server_side_encryption_configuration.artefacts]
+}
+
+resource "aws_kms_key" "main" {
+  description             = "${var.prefix}: Kafka's password, builds, queues and messages"
+  enable_key_rotation     = true
+  deletion_window_in_days = 30
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "Account"
+        Effect    = "Allow"
+        Principal = { AWS = "arn:aws:iam::${local.account}:root" }
+        Action    = "kms:*"
+        Resource  = "*"
+      },
+      {
+        Sid       = "Alarms"
+        Effect    = "Allow"
+        Principal = { Service = ["cloudwatch.amazonaws.com", "sns.amazonaws.com", "scheduler.amazonaws.com"] }
+        Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
+        Resource  = "*"
+        Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
+      },
+      {
+        Sid       = "Logs"
+        Effect    = "Allow"
+        Principal = { Service = "logs.${var.region}.amazonaws.com" }
+        Action    = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:DescribeKey"]
+        Resource  = "*"
+        Condition = { ArnLike = { "kms:EncryptionContext:aws:logs:arn" = "arn:aws:logs:${var.region}:${local.account}:*" } }
+      },
+    ]
+  })
+}
+
+resource "aws_kms_alias" "main" {
+  name          = "alias/${var.prefix}"
+  target_key_id = aws_kms_key.main.key_id
+}

@@ -98,7 +98,7 @@ def main():
         server.add_insecure_port(f"unix:{address}")
         server.start()
         servers.append(server)
-        reattach[f"registry.terraform.io/hashicorp/{name}"] = {
+        reattach[f"hashicorp/{name}"] = {
             "Protocol": "grpc",
             "ProtocolVersion": 5,
             "Pid": os.getpid(),

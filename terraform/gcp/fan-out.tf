@@ -27,12 +27,12 @@ resource "google_managed_kafka_connector" "fan_out" {
 }
 
 resource "google_pubsub_topic" "enriched" {
-  name       = "game-events-enriched"
+  name       = "${var.prefix}-enriched"
   depends_on = [google_project_service.api]
 }
 
 resource "google_pubsub_topic" "enriched_dead_letters" {
-  name       = "game-events-enriched-dead-letters"
+  name       = "${var.prefix}-enriched-dead-letters"
   depends_on = [google_project_service.api]
 }
 
@@ -45,7 +45,7 @@ resource "google_pubsub_topic_iam_member" "connect" {
 
 resource "google_pubsub_subscription" "enriched" {
   for_each                   = var.enriched_subscribers
-  name                       = "game-events-enriched-${each.key}"
+  name                       = "${var.prefix}-enriched-${each.key}"
   topic                      = google_pubsub_topic.enriched.id
   enable_message_ordering    = true
   ack_deadline_seconds       = 60

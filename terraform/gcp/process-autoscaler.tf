@@ -22,6 +22,7 @@ locals {
               projectId = var.project
               filter = join(" AND ", [
                 "metric.type=\"managedkafka.googleapis.com/offset_lag\"",
+                "resource.type=\"managedkafka.googleapis.com/TopicPartitionConsumerGroup\"",
                 "resource.labels.cluster_id=\"${google_managed_kafka_cluster.log.cluster_id}\"",
                 "resource.labels.topic_id=\"game-events-raw\"",
                 "resource.labels.consumer_group_id=\"process\"",

@@ -26,6 +26,7 @@ locals {
 
 resource "google_project_service" "api" {
   for_each           = toset(["aiplatform", "bigquery", "iam", "iamcredentials", "storage", "sts"])
+  project            = var.google.project
   service            = "${each.key}.googleapis.com"
   disable_on_destroy = false
 }
@@ -55,6 +56,7 @@ resource "google_service_account" "function" {
   for_each     = local._google_functions
   account_id   = "${var.prefix}-${each.key}"
   display_name = "Questline ${each.key}, on AWS"
+  depends_on   = [google_project_service.api]
 }
 
 resource "google_service_account_iam_member" "function" {

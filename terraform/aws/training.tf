@@ -24,6 +24,7 @@ resource "google_storage_bucket" "features" {
 resource "google_service_account" "training" {
   account_id   = "${var.prefix}-training"
   display_name = "Questline training jobs"
+  depends_on   = [google_project_service.api]
 }
 
 resource "google_storage_bucket_iam_member" "features" {

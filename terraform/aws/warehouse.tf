@@ -2,7 +2,7 @@
 
 module "warehouse" {
   source              = "../modules/warehouse"
-  project             = var.google.project
+  project             = google_project_service.api["bigquery"].project
   location            = var.google.location
   dataset_id          = replace(var.prefix, "-", "_")
   deletion_protection = var.deletion_protection

@@ -12,7 +12,8 @@ locals {
   }
 
   function = {
-    project       = var.project
+    # By this way whatever is made in the project waits for what the project must be able to do.
+    project       = google_project_service.api["run"].project
     region        = var.region
     prefix        = var.prefix
     metrics_image = local._metrics_image

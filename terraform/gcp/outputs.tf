@@ -3,6 +3,11 @@ output "dashboard_uri" {
   value       = module.dashboard.uri
 }
 
+output "images" {
+  description = "Where images are pushed."
+  value       = google_artifact_registry_repository.images.registry_uri
+}
+
 output "ingest_uri" {
   description = "Where clients send events."
   value       = module.ingest.uri
@@ -11,11 +16,6 @@ output "ingest_uri" {
 output "kafka" {
   description = "Where the log is, as QUESTLINE_LOG names it."
   value       = local.kafka_env.QUESTLINE_LOG
-}
-
-output "images" {
-  description = "Where images are pushed."
-  value       = google_artifact_registry_repository.images.registry_uri
 }
 
 output "next_steps" {

@@ -65,6 +65,7 @@ resource "google_parameter_manager_parameter_version" "autoscaler" {
 resource "google_service_account" "autoscaler" {
   account_id   = "${var.prefix}-autoscaler"
   display_name = "Questline autoscaler of process"
+  depends_on   = [google_project_service.api]
 }
 
 resource "google_project_iam_member" "autoscaler" {

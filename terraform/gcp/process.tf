@@ -3,6 +3,7 @@
 resource "google_service_account" "process" {
   account_id   = "${var.prefix}-process"
   display_name = "Questline process"
+  depends_on   = [google_project_service.api]
 }
 
 resource "google_project_iam_member" "process_metrics" {

@@ -13,6 +13,7 @@ data "google_project" "this" {
 
 resource "google_project_service" "api" {
   for_each = local._apis
+  project  = var.project
   service  = "${each.key}.googleapis.com"
 
   # Others may use it too.

@@ -19,6 +19,7 @@ resource "google_project_iam_member" "ml_trigger" {
 resource "google_service_account" "training" {
   account_id   = "${var.prefix}-training"
   display_name = "Questline training jobs"
+  depends_on   = [google_project_service.api]
 }
 
 resource "google_service_account_iam_member" "training" {

@@ -2,7 +2,7 @@
 
 module "warehouse" {
   source              = "../modules/warehouse"
-  project             = var.project
+  project             = local.function.project
   location            = var.region
   dataset_id          = replace(var.prefix, "-", "_")
   deletion_protection = var.deletion_protection

@@ -1,0 +1,46 @@
+# ⑥ dashboard: what people look at; it only reads. Its address answers who is signed in to the account
+# and has the policy of outputs.viewers_policy.
+
+module "dashboard" {
+  source      = "./modules/function"
+  name        = "dashboard"
+  shared      = local.function
+  kms_key_arn = aws_kms_key.main.arn
+
+  env = merge(local.google_env["dashboard"], {
+    QUESTLINE_WAREHOUSE = module.warehouse.dataset
+  })
+}
+
+resource "aws_lambda_function_url" "dashboard" {
+  function_name      = module.dashboard.name
+  qualifier          = "live"
+  authorization_type = "AWS_IAM"
+  depends_on         = [module.dashboard]
+}
+
+resource "aws_iam_policy" "viewers" {
+  name        = "${var.prefix}-viewers"
+  description = "May look at the dashboard"
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect   = "Allow"
+      Action   = ["lambda:InvokeFunctionUrl", "lambda:InvokeFunction"]
+      Resource = module.dashboard.arn
+    }]
+  })
+}
+
+resource "aws_iam_policy" "operators" {
+  name        = "${var.prefix}-operators"
+  description = "May reprocess dead letters, and start a daily run by hand"
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect   = "Allow"
+      Action   = "lambda:InvokeFunction"
+      Resource = [module.dlq_reprocess.arn, module.daily_aggregate.arn]
+    }]
+  })
+}

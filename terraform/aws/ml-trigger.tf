@@ -1,0 +1,38 @@
+# ⑤ ml-trigger: one training job a week on Vertex AI, when the metrics are ready.
+
+module "ml_trigger" {
+  source      = "./modules/function"
+  name        = "ml-trigger"
+  shared      = local.function
+  kms_key_arn = aws_kms_key.main.arn
+  timeout     = 120
+
+  env = merge(local.google_env["ml-trigger"], {
+    QUESTLINE_WAREHOUSE        = module.warehouse.dataset
+    QUESTLINE_FEATURES         = "gs://${google_storage_bucket.features.name}/features"
+    QUESTLINE_TRAINING         = "vertex:projects/${var.google.project}/locations/us-central1"
+    QUESTLINE_TRAINING_ACCOUNT = google_service_account.training.email
+    QUESTLINE_TRAINING_ROOT    = "gs://${google_storage_bucket.features.name}/training"
+  })
+}
+
+resource "aws_sns_topic" "metrics_ready" {
+  name              = "${var.prefix}-metrics-ready"
+  kms_master_key_id = aws_kms_key.main.arn
+}
+
+resource "aws_sns_topic_subscription" "ml_trigger" {
+  topic_arn      = aws_sns_topic.metrics_ready.arn
+  protocol       = "lambda"
+  endpoint       = module.ml_trigger.arn
+  redrive_policy = jsonencode({ deadLetterTargetArn = aws_sqs_queue.undelivered.arn })
+}
+
+resource "aws_lambda_permission" "ml_trigger" {
+  statement_id  = "metrics-ready"
+  action        = "lambda:InvokeFunction"
+  principal     = "sns.amazonaws.com"
+  function_name = module.ml_trigger.name
+  qualifier     = "live"
+  source_arn    = aws_sns_topic.metrics_ready.arn
+}

@@ -1,0 +1,44 @@
+# Every alert of the data is an alarm, tells somebody, and names its runbook.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+mock_provider "google" {
+  source = "./tests/mocks"
+}
+
+variables {
+  google         = { project = "some-project" }
+  kafka_password = "0123456789abcdef"
+  subnet_ids     = ["subnet-0a", "subnet-0b", "subnet-0c"]
+}
+
+run "every_alert_has_a_runbook" {
+  command = apply
+
+  assert {
+    condition = toset(concat(keys(aws_cloudwatch_metric_alarm.native), keys(aws_cloudwatch_metric_alarm.promql))) == toset([
+      for path in fileset("${path.module}/../runbooks", "*.md") : trimsuffix(path, ".md") if path != "README.md"
+    ])
+    error_message = "Alarms and runbooks differ."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, alarm in merge(aws_cloudwatch_metric_alarm.native, aws_cloudwatch_metric_alarm.promql) :
+      fileexists("${path.module}/../../${split("Runbook: ", alarm.alarm_description)[1]}") && length(alarm.alarm_actions) == 1 && length(alarm.alarm_description) <= 1024
+    ])
+    error_message = "An alarm names no runbook, or tells nobody."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.native["ConsumerLagHigh"].threshold == 100000 && aws_cloudwatch_metric_alarm.native["ConsumerLagHigh"].dimensions["Cluster Name"] == "questline"
+    error_message = "The alarm on lag looks at something else."
+  }
+
+  assert {
+    condition     = !strcontains(jsonencode(aws_cloudwatch_metric_alarm.native), "{prefix}") && !strcontains(jsonencode(aws_cloudwatch_metric_alarm.native), "{api}")
+    error_message = "An alarm still holds a placeholder."
+  }
+}

@@ -1,0 +1,82 @@
+# ⑤ ml-trigger: one training job a week, when the metrics are ready.
+
+module "ml_trigger" {
+  source        = "./modules/function"
+  name          = "ml-trigger"
+  project       = local.function.project
+  region        = local.function.region
+  prefix        = local.function.prefix
+  metrics_image = local.function.metrics_image
+  image         = local.images["ml-trigger"]
+  invokers      = { push = google_service_account.push.member }
+
+  env = {
+    QUESTLINE_WAREHOUSE = local.warehouse
+    QUESTLINE_FEATURES  = "gs://${google_storage_bucket.features.name}/features"
+    QUESTLINE_TRAINING  = "vertex:projects/${var.project}/locations/${var.region}"
+    # The job works under this account, not under the trigger's.
+    QUESTLINE_TRAINING_ACCOUNT = google_service_account.training.email
+    QUESTLINE_TRAINING_ROOT    = "gs://${google_storage_bucket.training.name}"
+  }
+}
+
+resource "google_service_account" "push" {
+  account_id   = "${var.prefix}-push"
+  display_name = "Questline push of Pub/Sub"
+  depends_on   = [google_project_service.api]
+}
+
+resource "google_pubsub_subscription" "ml_trigger" {
+  name                 = "${var.prefix}-ml-trigger"
+  topic                = google_pubsub_topic.metrics_ready.id
+  ack_deadline_seconds = 60
+
+  push_config {
+    push_endpoint = "${module.ml_trigger.uri}/push"
+    oidc_token {
+      service_account_email = google_service_account.push.email
+      audience              = module.ml_trigger.uri
+    }
+  }
+
+  dead_letter_policy {
+    dead_letter_topic     = google_pubsub_topic.metrics_ready_dead_letters.id
+    max_delivery_attempts = 10
+  }
+
+  retry_policy {
+    minimum_backoff = "10s"
+    maximum_backoff = "600s"
+  }
+
+  expiration_policy {
+    ttl = ""
+  }
+}
+
+resource "google_pubsub_topic" "metrics_ready_dead_letters" {
+  name       = "${var.prefix}-metrics-ready-dead-letters"
+  depends_on = [google_project_service.api]
+}
+
+resource "google_pubsub_topic_iam_member" "metrics_ready_dead_letters" {
+  topic  = google_pubsub_topic.metrics_ready_dead_letters.id
+  role   = "roles/pubsub.publisher"
+  member = local.pubsub_agent
+}
+
+resource "google_pubsub_subscription_iam_member" "ml_trigger" {
+  subscription = google_pubsub_subscription.ml_trigger.name
+  role         = "roles/pubsub.subscriber"
+  member       = local.pubsub_agent
+}
+
+resource "google_pubsub_subscription" "metrics_ready_dead_letters" {
+  name                       = google_pubsub_topic.metrics_ready_dead_letters.name
+  topic                      = google_pubsub_topic.metrics_ready_dead_letters.id
+  message_retention_duration = "604800s"
+
+  expiration_policy {
+    ttl = ""
+  }
+}

@@ -1,0 +1,136 @@
+# One function as a Cloud Run service, working under an account of its own.
+
+terraform {
+  required_providers {
+    google = { source = "hashicorp/google" }
+  }
+}
+
+resource "google_service_account" "function" {
+  project      = var.project
+  account_id   = "${var.prefix}-${var.name}"
+  display_name = "Questline ${var.name}"
+}
+
+resource "google_project_iam_member" "metrics" {
+  project = var.project
+  role    = "roles/monitoring.metricWriter"
+  member  = google_service_account.function.member
+}
+
+resource "google_secret_manager_secret_iam_member" "secret" {
+  for_each  = var.secrets
+  project   = var.project
+  secret_id = each.value
+  role      = "roles/secretmanager.secretAccessor"
+  member    = google_service_account.function.member
+}
+
+resource "google_cloud_run_v2_service" "function" {
+  project             = var.project
+  location            = var.region
+  name                = "${var.prefix}-${var.name}"
+  ingress             = var.ingress
+  deletion_protection = false
+
+  scaling {
+    min_instance_count = var.instances.min
+    max_instance_count = var.instances.max
+  }
+
+  template {
+    service_account                  = google_service_account.function.email
+    timeout                          = var.timeout
+    max_instance_request_concurrency = var.concurrency
+
+    containers {
+      name  = var.name
+      image = var.image
+
+      ports {
+        container_port = 8080
+      }
+
+      resources {
+        limits = { cpu = var.cpu, memory = var.memory }
+        # Counting and the ledger's pages go on between requests, and the sidecar reads then, too.
+        cpu_idle          = var.cpu_idle
+        startup_cpu_boost = true
+      }
+
+      dynamic "env" {
+        for_each = var.env
+        content {
+          name  = env.key
+          value = env.value
+        }
+      }
+
+      dynamic "env" {
+        for_each = var.secrets
+        content {
+          name = env.key
+          value_source {
+            secret_key_ref {
+              secret  = env.value
+              version = "latest"
+            }
+          }
+        }
+      }
+
+      startup_probe {
+        period_seconds    = 1
+        failure_threshold = 30
+        http_get {
+          path = "/healthz"
+        }
+      }
+
+      liveness_probe {
+        period_seconds    = 10
+        failure_threshold = 3
+        http_get {
+          path = "/healthz"
+        }
+      }
+    }
+
+    # Reads /metrics over loopback, the only place from where it is answered.
+    containers {
+      name       = "metrics"
+      image      = var.metrics_image
+      depends_on = [var.name]
+
+      resources {
+        limits = { cpu = "0.5", memory = "256Mi" }
+      }
+    }
+
+    dynamic "vpc_access" {
+      for_each = var.subnetwork == null ? [] : [var.subnetwork]
+      content {
+        egress = "PRIVATE_RANGES_ONLY"
+        network_interfaces {
+          subnetwork = vpc_access.value
+        }
+      }
+    }
+  }
+
+  lifecycle {
+    # scripts/deploy rolls out images and moves traffic.
+    ignore_changes = [template[0].containers[0].image, template[0].revision, traffic, client, client_version]
+  }
+
+  depends_on = [google_secret_manager_secret_iam_member.secret]
+}
+
+resource "google_cloud_run_v2_service_iam_member" "invoker" {
+  for_each = var.invokers
+  project  = var.project
+  location = var.region
+  name     = google_cloud_run_v2_service.function.name
+  role     = "roles/run.invoker"
+  member   = each.value
+}

@@ -1,0 +1,96 @@
+# Who may do what: one account for each function, nothing public but ingest.
+
+mock_provider "google" {
+  source = "./tests/mocks"
+}
+
+variables {
+  project   = "some-project"
+  operators = ["group:operators@example.com"]
+  viewers   = ["domain:example.com"]
+}
+
+run "only_ingest_is_public" {
+  command = apply
+
+  assert {
+    condition     = one(module.ingest.invokers) == "allUsers"
+    error_message = "Ingest is not public: no client could send."
+  }
+
+  assert {
+    condition = length(setintersection(["allUsers", "allAuthenticatedUsers"], flatten([
+      module.dlq_reprocess.invokers, module.daily_aggregate.invokers, module.ml_trigger.invokers,
+      module.dashboard.invokers, google_cloud_run_v2_service_iam_member.autoscaler.member,
+    ]))) == 0
+    error_message = "Something besides ingest is public."
+  }
+
+  assert {
+    condition = length(distinct([
+      module.ingest.email, google_service_account.process.email, module.dlq_reprocess.email,
+      module.daily_aggregate.email, module.ml_trigger.email, module.dashboard.email,
+      google_service_account.scheduler.email, google_service_account.push.email,
+      google_service_account.training.email, google_service_account.autoscaler.email,
+    ])) == 10
+    error_message = "Two share an account."
+  }
+
+  assert {
+    condition     = alltrue([for pair in module.warehouse.writers : !startswith(pair, "dashboard/") && !startswith(pair, "ingest/")])
+    error_message = "A function that only reads, or knows no tables, may write one."
+  }
+
+  assert {
+    condition     = contains(module.warehouse.writers, "process/events") && !contains(module.warehouse.writers, "daily-aggregate/events")
+    error_message = "Who writes a table does not follow sql/*/metadata.yaml."
+  }
+
+  assert {
+    condition = alltrue([
+      for bucket in [google_storage_bucket.archive, google_storage_bucket.lookups, google_storage_bucket.features, google_storage_bucket.training] :
+      bucket.public_access_prevention == "enforced" && bucket.uniform_bucket_level_access
+    ])
+    error_message = "A bucket could be made public."
+  }
+
+  assert {
+    condition     = google_secret_manager_secret_version.keys.secret_data == null && google_secret_manager_secret_version.keys.secret_data_wo == null
+    error_message = "A secret is in the state."
+  }
+}
+
+run "schedules" {
+  assert {
+    condition = alltrue([
+      for job in [google_cloud_scheduler_job.daily_aggregate, google_cloud_scheduler_job.autoscaler] :
+      job.time_zone == "Etc/UTC" && one(job.retry_config).retry_count >= 1 &&
+      one(one(job.http_target).oidc_token) != null
+    ])
+    error_message = "A schedule has no time zone, no retries or no identity."
+  }
+
+  assert {
+    condition     = google_cloud_scheduler_job.daily_aggregate.schedule == "*/5 2-3 * * *"
+    error_message = "The daily run is not called every 5 minutes from 02:00 UTC."
+  }
+}
+
+run "push_has_a_way_out" {
+  assert {
+    condition = alltrue([
+      for subscription in concat([google_pubsub_subscription.ml_trigger], values(google_pubsub_subscription.enriched)) :
+      length(subscription.dead_letter_policy) == 1
+    ])
+    error_message = "A subscription has no dead-letter topic: what cannot be delivered would be tried for ever."
+  }
+}
+
+run "a_public_operator_is_refused" {
+  command = plan
+  variables {
+    operators = ["allUsers"]
+    viewers   = ["allAuthenticatedUsers"]
+  }
+  expect_failures = [var.operators, var.viewers]
+}

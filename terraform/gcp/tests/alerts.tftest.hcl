@@ -1,0 +1,57 @@
+# Every alert of the data is a policy, tells somebody, and carries its runbook.
+
+mock_provider "google" {
+  source = "./tests/mocks"
+}
+
+variables {
+  project      = "some-project"
+  alert_emails = ["operator@example.com"]
+  budget       = { billing_account = "012345-6789AB-CDEF01", amount = 500 }
+}
+
+run "every_alert_has_a_runbook" {
+  command = apply
+
+  assert {
+    condition = toset([for policy in google_monitoring_alert_policy.alert : policy.display_name]) == toset([
+      for path in fileset("${path.module}/../runbooks", "*.md") : trimsuffix(path, ".md") if path != "README.md"
+    ])
+    error_message = "Alerts and runbooks differ."
+  }
+
+  assert {
+    condition = alltrue([
+      for policy in google_monitoring_alert_policy.alert :
+      strcontains(one(policy.documentation).content, "## Mitigation") && length(one(policy.documentation).content) <= 8192
+    ])
+    error_message = "A policy carries no runbook, or one that is too long."
+  }
+
+  assert {
+    condition     = alltrue([for policy in google_monitoring_alert_policy.alert : length(policy.notification_channels) == 1])
+    error_message = "A policy tells nobody."
+  }
+
+  assert {
+    condition = { for name, policy in google_monitoring_alert_policy.alert : name => policy.severity } == {
+      ConsumerLagHigh     = "CRITICAL"
+      DeadLetterRatioHigh = "WARNING"
+      ProcessorFailing    = "CRITICAL"
+      DailyRunFailed      = "ERROR"
+      NoEvents            = "CRITICAL"
+      IngestUnreachable   = "CRITICAL"
+      ReceiptsDeferred    = "ERROR"
+      LedgerResidue       = "CRITICAL"
+      BrakePulled         = "ERROR"
+      StaleDays           = "WARNING"
+      TrainingNotRun      = "ERROR"
+    }
+    error_message = "An alert has another severity than was agreed."
+  }
+
+  assert {
+    condition     = !strcontains(jsonencode(google_monitoring_alert_policy.alert), "{prefix}")
+    error_message = "A query still holds a placeholder."
+  }
+}

@@ -1,0 +1,84 @@
+# The log is what the functions expect of it, by the numbers of the contract.
+
+mock_provider "google" {
+  source = "./tests/mocks"
+}
+
+variables {
+  project = "some-project"
+}
+
+run "topics" {
+  assert {
+    condition = {
+      for name, topic in google_managed_kafka_topic.topic : name => [topic.partition_count, topic.configs["retention.ms"]]
+      } == {
+      game-events-raw      = [64, "604800000"]
+      game-events-enriched = [64, "259200000"]
+      game-events-dlq      = [8, "2592000000"]
+    }
+    error_message = "Partitions or retentions are not 64/64/8 and 7, 3 and 30 days."
+  }
+
+  assert {
+    condition = alltrue([
+      for topic in google_managed_kafka_topic.topic : topic.replication_factor == 3 &&
+      topic.configs["min.insync.replicas"] == "2" && topic.configs["unclean.leader.election.enable"] == "false"
+    ])
+    error_message = "`stored` means two copies in sync, of three, and no leader without them."
+  }
+
+  assert {
+    condition     = length(google_managed_kafka_connector.archive) == 0
+    error_message = "Without the log's id, records of two logs would be mixed in the archive."
+  }
+}
+
+run "rights_in_the_log" {
+  # Addresses of accounts are known after apply.
+  command = apply
+
+  assert {
+    condition = alltrue([
+      for name, acl in google_managed_kafka_acl.topic : alltrue([
+        for entry in acl.acl_entries : contains(["DESCRIBE", "DESCRIBE_CONFIGS"], entry.operation) || entry.principal != "User:*"
+      ])
+    ])
+    error_message = "Everybody may read or write a topic."
+  }
+
+  assert {
+    condition = toset([
+      for entry in google_managed_kafka_acl.topic["game-events-raw"].acl_entries : entry.principal if entry.operation == "WRITE"
+    ]) == toset(["User:${module.ingest.email}", "User:${module.dlq_reprocess.email}"])
+    error_message = "Others than ingest and dlq-reprocess write raw events."
+  }
+}
+
+run "archive" {
+  variables {
+    log_id = "abc.def"
+  }
+
+  assert {
+    condition     = google_managed_kafka_connector.archive[0].configs["file.name.prefix"] == "raw/abc.def/"
+    error_message = "The log's id is not in the archive's path."
+  }
+
+  # The connector cannot be had to ask it: archive-connector-keys.txt lists what its source defines.
+  assert {
+    condition = length(setsubtract(
+      keys(google_managed_kafka_connector.archive[0].configs),
+      split("\n", trimspace(file("${path.module}/tests/archive-connector-keys.txt"))),
+    )) == 0
+    error_message = "The archive's connector is told something that it does not know: ${join(", ", setsubtract(keys(google_managed_kafka_connector.archive[0].configs), split("\n", trimspace(file("${path.module}/tests/archive-connector-keys.txt")))))}"
+  }
+
+  assert {
+    condition = alltrue([
+      for rule in google_storage_bucket.archive.lifecycle_rule :
+      one(rule.condition).age == 90 if one(rule.action).type == "Delete"
+    ]) && one(google_storage_bucket.archive.soft_delete_policy).retention_duration_seconds == 0
+    error_message = "Addresses of players are kept 90 days, not longer."
+  }
+}

@@ -1,0 +1,12 @@
+terraform {
+  # Write-only arguments keep secrets out of the state since 1.11.
+  required_version = ">= 1.11"
+  required_providers {
+    google = { source = "hashicorp/google", version = "~> 8.7" }
+  }
+}
+
+provider "google" {
+  project = var.project
+  region  = var.region
+}

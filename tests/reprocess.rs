@@ -180,7 +180,11 @@ async fn a_killed_run_is_gone_over_again_and_nothing_is_twice() {
             let request = request(json!({"rate": 400}));
             operator.reprocess(&request).await
         });
-        tokio::time::sleep(Duration::from_millis(150 * (round + 1))).await;
+        // The first is killed when something of it was judged, later ones at any moment.
+        while stack.number("SELECT count(*) FROM events_reprocessed").await == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(150 * round)).await;
         stack.kill();
         running.await.unwrap().unwrap_err();
     }

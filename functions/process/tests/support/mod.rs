@@ -12,13 +12,15 @@ use std::{
     time::Duration,
 };
 
-use arrow_array::{Array as _, RecordBatch, StringArray, cast::AsArray as _};
+use arrow_array::{
+    Array as _, Int64Array, RecordBatch, StringArray, cast::AsArray as _, types::Int64Type,
+};
 use arrow_schema::{DataType, Field, Schema};
 use async_trait::async_trait;
 use questline_environment::Rulebook;
 use questline_events::{
     headers::{APP_ID, INGEST, RECEIVED_AT},
-    row::EventRows,
+    row::{EventRows, LedgerRows},
 };
 use questline_log_sqlite::SqliteLog;
 use questline_process::{GROUP, Processor};
@@ -39,6 +41,10 @@ pub(crate) struct Faults {
     pub(crate) after: AtomicU32,
     /// The partitions' owner before us does it too, late: it does not know yet that they are ours.
     pub(crate) late: AtomicU32,
+    /// A row of events is lost on the way into the tables.
+    pub(crate) lost: AtomicU32,
+    /// An accepted event is not counted.
+    pub(crate) uncounted: AtomicU32,
     /// What is read comes in two parts, as from brokers that are slow, once the log refuses
     /// nothing any more.
     pub(crate) halves: AtomicU32,
@@ -121,6 +127,12 @@ impl Warehouse for FailingWarehouse {
         for (table, batch) in &mut rows.tables {
             if *table == EventRows::TABLE {
                 *batch = spoilt(batch);
+                if self.faults.due(&self.faults.lost) {
+                    *batch = batch.slice(1, batch.num_rows() - 1);
+                }
+            }
+            if *table == LedgerRows::TABLE && self.faults.due(&self.faults.uncounted) {
+                *batch = one_less(batch);
             }
         }
         if self.faults.due(&self.faults.late) {
@@ -145,6 +157,16 @@ impl Warehouse for FailingWarehouse {
     async fn ledger(&self, log_id: &str) -> Result<LedgerState, WarehouseError> {
         self.real.ledger(log_id).await
     }
+}
+
+/// Rows of the ledger in which one event less is accepted.
+fn one_less(ledger: &RecordBatch) -> RecordBatch {
+    let at = ledger.schema().index_of("accepted").unwrap();
+    let accepted = ledger.column(at).as_primitive::<Int64Type>();
+    let accepted = accepted.values().iter().map(|count| count - i64::from(*count > 0));
+    let mut columns = ledger.columns().to_vec();
+    columns[at] = Arc::new(accepted.collect::<Int64Array>());
+    RecordBatch::try_new(ledger.schema(), columns).unwrap()
 }
 
 /// Rows of events whose id begins with `spoilt` lose what a row must have, so that the real
@@ -202,6 +224,11 @@ impl Stage {
 
     /// Runs a processor until everything in the log is committed and every planted fault happened.
     pub(crate) async fn process(&self) {
+        self.process_until("SELECT true").await;
+    }
+
+    /// The same, and until a query gives `true`.
+    pub(crate) async fn process_until(&self, sql: &str) {
         let stop = CancellationToken::new();
         let warehouse = self.failing();
         let consumer = FailingConsumer {
@@ -220,7 +247,7 @@ impl Stage {
         );
         let running = tokio::spawn(processor.run(Box::new(consumer)));
         let reached = async {
-            while !self.is_done().await {
+            while !self.is_done().await || self.rows(sql).await != "[[true]]" {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };

@@ -147,8 +147,11 @@ fn connect(path: &Path) -> Result<Connection, WarehouseError> {
         let connection = Connection::open_with_flags(path, config)?;
         connection.pragma_update(None, "checkpoint_threshold", &CHECKPOINT)?;
         connection.execute_batch("SET GLOBAL TimeZone = 'UTC'; SET TimeZone = 'UTC'")?;
-        schema::create(&connection)?;
+        // Before views are made over tables of another release.
         let foreign = schema::foreign(&connection)?;
+        if foreign.is_none() {
+            schema::create(&connection)?;
+        }
         connection.execute_batch("SET lock_configuration = true")?;
         Ok((connection, foreign))
     };

@@ -56,7 +56,7 @@ pub(crate) fn create(connection: &Connection) -> duckdb::Result<()> {
     DEFINITIONS.iter().try_for_each(|(_, text)| connection.execute_batch(text))
 }
 
-/// Names the first table whose columns are not those that this release writes.
+/// Names the first table that is there and whose columns are not those that this release writes.
 pub(crate) fn foreign(connection: &Connection) -> duckdb::Result<Option<String>> {
     let written: [(&str, SchemaRef); 7] = [
         (EventRows::TABLE, EventRows::schema()),
@@ -76,7 +76,7 @@ pub(crate) fn foreign(connection: &Connection) -> duckdb::Result<Option<String>>
             .query_map([table], |row| Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?)))?
             .collect::<duckdb::Result<Vec<_>>>()?;
         let expected = schema.fields().iter().map(|f| (f.name().clone(), !f.is_nullable()));
-        if found != expected.collect::<Vec<_>>() {
+        if !found.is_empty() && found != expected.collect::<Vec<_>>() {
             return Ok(Some(table.to_owned()));
         }
     }

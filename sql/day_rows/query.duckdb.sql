@@ -56,30 +56,18 @@ SELECT
   duration_sec,
   price_usd,
   transaction_id
-FROM events
-WHERE
-  event_date = $1 AND NOT event_id IN (
-    SELECT
-      event_id
-    FROM repeated
-  )
-UNION ALL
-SELECT
-  event_date,
-  app_id,
-  event_id,
-  user_id,
-  session_id,
-  event_type,
-  timestamp,
-  received_at,
-  platform,
-  country,
-  level_id,
-  moves_used,
-  time_seconds,
-  boosters_used,
-  duration_sec,
-  price_usd,
-  transaction_id
-FROM ranked;
+FROM (
+  SELECT
+    *
+  FROM events
+  WHERE
+    event_date = $1 AND NOT event_id IN (
+      SELECT
+        event_id
+      FROM repeated
+    )
+  UNION ALL
+  SELECT
+    *
+  FROM ranked
+);

@@ -15,12 +15,9 @@ use questline_runtime::problem::Problem;
 
 use crate::{Failure, Reprocess, Request};
 
-/// `POST` at `path`: a [`Request`], answered by a [`crate::Report`].
-pub fn routes<S: Clone + Send + Sync + 'static>(
-    path: &str,
-    reprocess: Arc<Reprocess>,
-) -> Router<S> {
-    Router::new().route(path, post(call)).with_state(reprocess)
+/// `POST /v1/reprocess`: a [`Request`], answered by a [`crate::Report`].
+pub fn routes(reprocess: Arc<Reprocess>) -> Router {
+    Router::new().route("/v1/reprocess", post(call)).with_state(reprocess)
 }
 
 async fn call(State(reprocess): State<Arc<Reprocess>>, body: Bytes) -> Response {

@@ -29,13 +29,11 @@ async fn main() -> anyhow::Result<()> {
     let meaning = "where the warehouse lies: duckdb:DIRECTORY";
     let (_, directory) = env.location("QUESTLINE_WAREHOUSE", meaning, &["duckdb"])?;
     let warehouse = DuckdbWarehouse::open(Path::new(directory))?;
-    let rules = Arc::new(Rulebook::read(&env)?.rules);
+    let rules = Rulebook::read(&env)?.rules;
     let reprocess = Arc::new(Reprocess::new(Arc::new(warehouse.clone()), log.clone(), rules));
     if serve::is_lambda() {
-        return serve::lambda_events(move |event, ends_at| {
-            invoked(reprocess.clone(), event, ends_at)
-        })
-        .await;
+        return serve::lambda_events(move |event, left| invoked(reprocess.clone(), event, left))
+            .await;
     }
     if let Some(request) = env.get("QUESTLINE_REPROCESS") {
         let request = serde_json::from_str(request).context("QUESTLINE_REPROCESS")?;
@@ -48,7 +46,7 @@ async fn main() -> anyhow::Result<()> {
         let listener = TcpListener::bind((host, port)).await?;
         let stop = CancellationToken::new();
         let app = Router::new().route("/healthz", get(|| async { "alive\n" }));
-        let app = app.merge(routes("/v1/reprocess", reprocess));
+        let app = app.merge(routes(reprocess));
         let (head_timeout, drain) = (HEAD_TIMEOUT, SHUTDOWN / 2);
         let limits = ServeLimits { head_timeout, connections: CONNECTIONS, drain };
         let serving = tokio::spawn(serve::http(listener, app, limits, stop.clone()));

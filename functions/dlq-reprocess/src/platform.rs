@@ -1,9 +1,6 @@
 //! What a platform asks for: an invocation of Lambda, or a job.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 
@@ -16,10 +13,9 @@ use crate::{Report, Reprocess, Request};
 pub async fn invoked(
     reprocess: Arc<Reprocess>,
     event: serde_json::Value,
-    ends_at: SystemTime,
+    left: Duration,
 ) -> anyhow::Result<Report> {
     let mut request: Request = serde_json::from_value(event).context("the request")?;
-    let left = ends_at.duration_since(SystemTime::now()).unwrap_or_default();
     let left = left.saturating_sub(Duration::from_secs(10)).as_secs();
     request.seconds = Some(request.seconds.map_or(left, |seconds| seconds.min(left)));
     Ok(reprocess.call(&request).await?)

@@ -53,11 +53,12 @@ impl Report {
         self.would_pass += next.would_pass;
         self.parked += next.parked;
         self.not_stored += next.not_stored;
-        for still in next.still_fail {
-            tell(&mut self.still_fail, &still.why, &still.detail, still.letters, &still.sample);
-        }
-        for still in next.unfixable {
-            tell(&mut self.unfixable, &still.why, &still.detail, still.letters, &still.sample);
+        let lists =
+            [(&mut self.still_fail, next.still_fail), (&mut self.unfixable, next.unfixable)];
+        for (list, told) in lists {
+            for still in told {
+                tell(list, &still.why, &still.detail, still.letters, &still.sample);
+            }
         }
         self.resume = next.resume;
     }

@@ -20,7 +20,7 @@ use questline_runtime::clock::now_micros;
 use questline_stores::{
     Headers, NewRecord, Topic,
     letters::{Cursor, Letters, WaitingLetter},
-    log::{Fate, Log, LogError, PROCESS_GROUP},
+    log::{Fate, Log, LogError, PROCESS_GROUP, behind},
     warehouse::WarehouseError,
 };
 use tokio::sync::Mutex;
@@ -143,7 +143,7 @@ impl Reprocess {
         page: &'l [WaitingLetter],
         fixes: &[fix::Fix],
         report: &mut Report,
-    ) -> Vec<(&'l WaitingLetter, Option<Vec<u8>>)> {
+    ) -> Vec<Returning<'l>> {
         let mut returning = Vec::new();
         let mut recent = Recent::default();
         for letter in page {
@@ -160,20 +160,24 @@ impl Reprocess {
                     continue;
                 }
             };
-            let value = fixed.as_deref().unwrap_or(value);
             let envelope = Envelope::read(letter.headers.block(), letter.received_at / 1_000);
-            let verdict = self.rules.judge(value, &envelope, &mut recent);
             // What names no app, or is a broken page of a ledger, no release can mend.
-            let hopeless = envelope.app_id.is_none() || envelope.ledger;
-            match verdict {
-                _ if envelope.ledger => {
-                    tell(&mut report.still_fail, &letter.reason, "a page of a ledger", 1, sample);
-                }
-                Err(fault) if report.dry_run || hopeless => {
+            if envelope.ledger {
+                tell(&mut report.still_fail, &letter.reason, "a page of a ledger", 1, sample);
+                continue;
+            }
+            if let Some(app) = envelope.app_id
+                && !report.dry_run
+            {
+                let (minute, app) = (minute(envelope.received_at), app.to_owned());
+                returning.push(Returning { letter, fixed, minute, app });
+                continue;
+            }
+            match self.rules.judge(fixed.as_deref().unwrap_or(value), &envelope, &mut recent) {
+                Ok(_) => report.would_pass += 1,
+                Err(fault) => {
                     tell(&mut report.still_fail, fault.reason.as_str(), &fault.detail, 1, sample);
                 }
-                Ok(_) if report.dry_run => report.would_pass += 1,
-                _ => returning.push((letter, fixed)),
             }
         }
         returning
@@ -183,14 +187,13 @@ impl Reprocess {
     /// acknowledge them all.
     async fn bring_back(
         &self,
-        returning: Vec<(&WaitingLetter, Option<Vec<u8>>)>,
+        mut returning: Vec<Returning<'_>>,
         run: &str,
         report: &mut Report,
     ) -> bool {
         let now = now_micros();
-        let keys: Vec<_> = returning.iter().map(|(letter, _)| minute_and_app(letter)).collect();
-        let records: Vec<_> =
-            returning.into_iter().map(|(letter, fixed)| record(letter, fixed, run, now)).collect();
+        let record = |back: &mut Returning<'_>| record(back.letter, back.fixed.take(), run, now);
+        let records: Vec<_> = returning.iter_mut().map(record).collect();
         let count = records.len();
         let mut fates = vec![None; count];
         let mut deliveries = self.log.append(Topic::Raw, records);
@@ -205,7 +208,7 @@ impl Reprocess {
         _ = tokio::time::timeout(DELIVERY_DEADLINE, heard).await;
         let mut minutes = BTreeMap::<i64, BTreeMap<String, Counts>>::new();
         let mut stored = 0;
-        for ((minute, app), fate) in keys.into_iter().zip(&fates) {
+        for (Returning { minute, app, .. }, fate) in returning.into_iter().zip(&fates) {
             let counts = minutes.entry(minute).or_default().entry(app).or_default();
             counts.received += 1;
             match fate {
@@ -287,15 +290,14 @@ impl Reprocess {
     }
 }
 
-/// How many records before some ends are not committed.
-fn behind(ends: &[i64], committed: &[Option<i64>]) -> i64 {
-    ends.iter().zip(committed).map(|(end, at)| (end - at.unwrap_or(0)).max(0)).sum()
-}
-
-/// Where processing will count it.
-fn minute_and_app(letter: &WaitingLetter) -> (i64, String) {
-    let envelope = Envelope::read(letter.headers.block(), letter.received_at / 1_000);
-    (minute(envelope.received_at), envelope.app_id.unwrap_or_default().to_owned())
+/// A letter on its way back.
+struct Returning<'l> {
+    letter: &'l WaitingLetter,
+    /// The value, where a fix has changed it.
+    fixed: Option<Vec<u8>>,
+    /// Where processing will count it.
+    minute: i64,
+    app: String,
 }
 
 /// The record as it was, to where it was, and what it is now.

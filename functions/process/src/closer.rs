@@ -10,7 +10,10 @@ use questline_events::{
     limits::{BOOT_SILENCE, DELIVERY_DEADLINE},
     time::{MINUTE, minute},
 };
-use questline_stores::warehouse::{Boot, LedgerState};
+use questline_stores::{
+    log::behind,
+    warehouse::{Boot, LedgerState},
+};
 
 /// A point in the log, and the last minute that may be closed when it is reached.
 #[derive(Debug)]
@@ -49,10 +52,7 @@ impl Closer {
 
     /// Whether all that was in the log at the fence is committed.
     pub(crate) fn reached(&self, committed: &[Option<i64>]) -> bool {
-        self.fence.as_ref().is_some_and(|fence| {
-            let done = |(end, committed): (&i64, &Option<i64>)| committed.unwrap_or(0) >= *end;
-            fence.ends.iter().zip(committed).all(done)
-        })
+        self.fence.as_ref().is_some_and(|fence| behind(&fence.ends, committed) == 0)
     }
 
     /// The row that closes what can be closed, once the fence is reached and `ledger` was read

@@ -134,9 +134,10 @@ impl Delivered {
     }
 
     async fn produce(&self, produced: Vec<(Topic, NewRecord)>) -> anyhow::Result<()> {
-        for topic in [Topic::Enriched, Topic::Dlq] {
-            let records = produced.iter().filter(|(to, _)| *to == topic);
-            let records: Vec<_> = records.map(|(_, record)| record.clone()).collect();
+        let (enriched, letters): (Vec<_>, Vec<_>) =
+            produced.into_iter().partition(|(topic, _)| *topic == Topic::Enriched);
+        for (topic, records) in [(Topic::Enriched, enriched), (Topic::Dlq, letters)] {
+            let records: Vec<_> = records.into_iter().map(|(_, record)| record).collect();
             let many = records.len();
             if many > 0 {
                 let stored = self.log.append(topic, records).all_stored(many);

@@ -10,7 +10,7 @@ use questline_events::{ledger::Row, row::LedgerRows};
 use questline_runtime::{clock::now_micros, metrics::Metrics};
 use questline_stores::{
     Topic,
-    log::{LogError, Reader},
+    log::{LogError, Reader, behind},
     warehouse::{Rows, Warehouse},
 };
 
@@ -66,8 +66,7 @@ impl Housekeeping {
             Ok::<_, LogError>((ends, self.reader.committed(&self.group).await?))
         };
         let Ok((ends, committed)) = looked.await else { return Ok(None) };
-        let lag = |(end, committed): (&i64, &Option<i64>)| end - committed.unwrap_or(0);
-        self.metrics.process_lag.set(ends.iter().zip(&committed).map(lag).sum());
+        self.metrics.process_lag.set(behind(&ends, &committed));
         self.closer.fence(now_micros(), || ends);
         self.show();
         if !self.closer.reached(&committed) {

@@ -34,8 +34,8 @@ async fn main() -> anyhow::Result<()> {
     };
     if serve::is_lambda() {
         let delivered = delivered(rulebook);
-        return serve::lambda_events(move |event, ends_at| {
-            platform::invoked(delivered.clone(), event, ends_at)
+        return serve::lambda_events(move |event, left| {
+            platform::invoked(delivered.clone(), event, left)
         })
         .await;
     }

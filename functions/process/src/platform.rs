@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -145,7 +145,7 @@ const SHORTEST: Duration = Duration::from_secs(3);
 pub async fn invoked(
     delivered: Arc<Delivered>,
     event: Value,
-    ends_at: SystemTime,
+    left: Duration,
 ) -> anyhow::Result<Failures> {
     let event: KafkaEvent = serde_json::from_value(event).context("a Kafka event")?;
     let mut records = Vec::new();
@@ -156,7 +156,6 @@ pub async fn invoked(
         }
         records.extend(of_partition.into_iter().map(record));
     }
-    let left = ends_at.duration_since(SystemTime::now()).unwrap_or_default();
     // A clock that differs from the platform's does not make every batch come again.
     let patience = left.saturating_sub(Duration::from_secs(2)).max(SHORTEST);
     let taken = delivered.take(&records, patience).await;

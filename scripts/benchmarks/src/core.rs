@@ -1,5 +1,7 @@
 //! The core against a bare syntax check, and against one SQL pass that makes the same columns.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use cpu_time::ProcessTime;
 use questline_environment::Rulebook;
@@ -125,7 +127,7 @@ fn timed<T>(work: impl FnOnce() -> T) -> anyhow::Result<f64> {
 }
 
 /// What processing judges by, all lookups included.
-fn rules() -> anyhow::Result<Rules> {
+fn rules() -> anyhow::Result<Arc<Rules>> {
     let rules = Rulebook::read(&Env::of_process())?.rules;
     anyhow::ensure!(rules.geo.is_some(), "QUESTLINE_GEO_DB is not set: start scripts/bench");
     Ok(rules)

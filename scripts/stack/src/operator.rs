@@ -40,7 +40,7 @@ pub(crate) struct Operator {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) warehouse: Warehouse,
     /// Made with the first request: the warehouse may be opened after the routes.
-    pub(crate) reprocess: OnceLock<Arc<Reprocess>>,
+    pub(crate) reprocess: OnceLock<Reprocess>,
     pub(crate) rules: Arc<Rules>,
 }
 
@@ -88,9 +88,7 @@ struct Sql {
 }
 
 async fn query(State(operator): State<Arc<Operator>>, Json(Sql { sql }): Json<Sql>) -> Response {
-    let Some(warehouse) = operator.warehouse.get() else {
-        return unavailable("the warehouse is still being opened: try again in a moment");
-    };
+    let Some(warehouse) = operator.warehouse.get() else { return unavailable(OPENING) };
     let limits = QueryLimits { timeout: QUERY_TIMEOUT, rows: QUERY_ROWS };
     match warehouse.query(&sql, limits).await {
         Ok(answer) => Json(Answer { columns: answer.columns, rows: answer.rows }).into_response(),
@@ -103,15 +101,16 @@ async fn query(State(operator): State<Arc<Operator>>, Json(Sql { sql }): Json<Sq
 }
 
 async fn reprocess(State(operator): State<Arc<Operator>>, body: Bytes) -> Response {
-    let Some(warehouse) = operator.warehouse.get() else {
-        return unavailable("the warehouse is still being opened: try again in a moment");
-    };
+    let Some(warehouse) = operator.warehouse.get() else { return unavailable(OPENING) };
     let reprocess = operator.reprocess.get_or_init(|| {
         let (log, rules) = (operator.log.clone(), operator.rules.clone());
-        Arc::new(Reprocess::new(Arc::new(warehouse.clone()), log, rules))
+        Reprocess::new(Arc::new(warehouse.clone()), log, rules)
     });
     questline_dlq_reprocess::answer(reprocess, &body).await
 }
+
+/// After a crash that may take a moment.
+const OPENING: &str = "the warehouse is still being opened: try again in a moment";
 
 fn unavailable(detail: &str) -> Response {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "warehouse", detail).into_response()

@@ -11,8 +11,11 @@ use std::{
 use anyhow::Context as _;
 use questline_environment::Rulebook;
 use questline_process::{GROUP, Processor};
-use questline_runtime::{CancellationToken, config::Env, metrics::Metrics};
-use questline_stores::{Topic, log::Log};
+use questline_runtime::{CancellationToken, metrics::Metrics};
+use questline_stores::{
+    Topic,
+    log::{Log, behind},
+};
 use questline_warehouse_duckdb::DuckdbWarehouse;
 use tokio::sync::oneshot;
 
@@ -30,8 +33,8 @@ impl Processing {
         log: &Arc<dyn Log>,
         metrics: &Arc<Metrics>,
         opened: Warehouse,
+        rulebook: Rulebook,
     ) -> anyhow::Result<Self> {
-        let rulebook = Rulebook::read(&Env::of_process())?;
         let (send, ended) = oneshot::channel();
         let stop = CancellationToken::new();
         let (directory, log) = (directory.to_owned(), log.clone());
@@ -76,8 +79,7 @@ pub(crate) async fn reach(log: &dyn Log, ends: &[i64], patience: Duration) -> bo
     let start = Instant::now();
     loop {
         let committed = log.committed(GROUP).await.unwrap_or_default();
-        let done = |(end, committed): (&i64, &Option<i64>)| committed.unwrap_or(0) >= *end;
-        if committed.len() == ends.len() && ends.iter().zip(&committed).all(done) {
+        if committed.len() == ends.len() && behind(ends, &committed) == 0 {
             return true;
         }
         if start.elapsed() >= patience {

@@ -57,6 +57,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let listener = listen(arguments.port).await?;
     let address = listener.local_addr()?;
     let (stop, warehouse) = (CancellationToken::new(), Warehouse::default());
+    let rulebook = Rulebook::read(&Env::of_process())?;
     let operator = Operator {
         token,
         address,
@@ -64,7 +65,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         log: log.clone(),
         warehouse: warehouse.clone(),
         reprocess: OnceLock::new(),
-        rules: Arc::new(Rulebook::read(&Env::of_process())?.rules),
+        rules: rulebook.rules.clone(),
     };
     let routes = app(ingest.clone())
         .merge(operator::routes(operator))
@@ -83,7 +84,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         let ingest = ingest.clone();
         async move { ingest.keep_book().await }
     });
-    let mut processing = Processing::start(directory, &log, &metrics, warehouse)?;
+    let mut processing = Processing::start(directory, &log, &metrics, warehouse, rulebook)?;
     let playing = stop.child_token();
     let players = tokio::spawn(players::play(arguments_of(&arguments, fresh), url, playing));
     let showing = tokio::spawn(figures::show(metrics, stop.clone()));

@@ -1,6 +1,6 @@
 //! By what events are judged: files named by the environment, each with a version.
 
-use std::fs;
+use std::{fs, sync::Arc};
 
 use anyhow::Context as _;
 use questline_events::{
@@ -18,10 +18,10 @@ use questline_runtime::config::{Env, unusable};
 const DEVICES: &[u8] = include_bytes!("../../events/devices.tsv");
 
 /// Rules, and their versions.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Rulebook {
     /// By what events are judged.
-    pub rules: Rules,
+    pub rules: Arc<Rules>,
     /// Name and version of every input.
     pub lookups: Vec<(&'static str, String)>,
     /// The release and its inputs in one word, as dead letters name it.
@@ -56,7 +56,7 @@ impl Rulebook {
         let function_version =
             format!("{}+{}", env!("CARGO_PKG_VERSION"), fingerprint(judged_by.as_bytes()));
         let rules = Rules { limits: Limits::default(), registry, unregistered, geo, devices };
-        Ok(Self { rules, lookups, function_version })
+        Ok(Self { rules: Arc::new(rules), lookups, function_version })
     }
 }
 

@@ -43,12 +43,12 @@ pub fn is_lambda() -> bool {
 }
 
 /// Answers Lambda's invocations, whatever their events are, until the platform ends the process. The
-/// answer is made from the event and the moment at which the invocation ends.
+/// answer is made from the event and the time that is left for it.
 ///
 /// # Errors
 /// If the runtime API cannot be spoken to.
 pub async fn lambda_events<A, F>(
-    answer: impl Fn(Value, SystemTime) -> F + Clone + Send + 'static,
+    answer: impl Fn(Value, Duration) -> F + Clone + Send + 'static,
 ) -> anyhow::Result<()>
 where
     A: Serialize + Send + 'static,
@@ -57,7 +57,8 @@ where
     let handler = lambda_runtime::service_fn(move |event: LambdaEvent<Value>| {
         let answer = answer.clone();
         async move {
-            let answered = answer(event.payload, event.context.deadline()).await;
+            let left = event.context.deadline().duration_since(SystemTime::now());
+            let answered = answer(event.payload, left.unwrap_or_default()).await;
             answered.map_err(|error| lambda_runtime::Error::from(format!("{error:#}")))
         }
     });

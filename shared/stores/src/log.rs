@@ -209,6 +209,13 @@ pub trait Reader: Send + Sync {
     ) -> Result<(), LogError>;
 }
 
+/// How many records before some ends a group has not committed.
+#[must_use]
+pub fn behind(ends: &[i64], committed: &[Option<i64>]) -> i64 {
+    let open = |(end, committed): (&i64, &Option<i64>)| (end - committed.unwrap_or(0)).max(0);
+    ends.iter().zip(committed).map(open).sum()
+}
+
 /// A log as whoever assembles a process has it: every side of it, and its end.
 #[async_trait]
 pub trait Log: Appender + Reader {

@@ -195,20 +195,11 @@ impl Reprocess {
         let record = |back: &mut Returning<'_>| record(back.letter, back.fixed.take(), run, now);
         let records: Vec<_> = returning.iter_mut().map(record).collect();
         let count = records.len();
-        let mut fates = vec![None; count];
         let mut deliveries = self.log.append(Topic::Raw, records);
-        let heard = async {
-            while let Some((range, fate)) = deliveries.next().await {
-                fates[range].fill(Some(fate));
-                if fates.iter().all(Option::is_some) {
-                    return;
-                }
-            }
-        };
-        _ = tokio::time::timeout(DELIVERY_DEADLINE, heard).await;
+        _ = tokio::time::timeout(DELIVERY_DEADLINE, deliveries.ended()).await;
         let mut minutes = BTreeMap::<i64, BTreeMap<String, Counts>>::new();
         let mut stored = 0;
-        for (Returning { minute, app, .. }, fate) in returning.into_iter().zip(&fates) {
+        for (Returning { minute, app, .. }, fate) in returning.into_iter().zip(deliveries.fates()) {
             let counts = minutes.entry(minute).or_default().entry(app).or_default();
             counts.received += 1;
             match fate {
@@ -283,7 +274,7 @@ impl Reprocess {
     /// A run whose pages are not stored is unproved: it says so, and goes on.
     async fn write(&self, run: &str, pages: &[Page]) {
         let records = pages.iter().map(NewRecord::of_page).collect();
-        let stored = self.log.append(Topic::Raw, records).all_stored(pages.len());
+        let stored = self.log.append(Topic::Raw, records).all_stored();
         if !tokio::time::timeout(DELIVERY_DEADLINE, stored).await.unwrap_or(false) {
             tracing::error!(run, "reprocess.ledger: pages were not stored");
         }

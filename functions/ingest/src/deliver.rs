@@ -1,6 +1,6 @@
 //! From records to acknowledgements, and after the deadline to the last delivery report.
 
-use std::{ops::Range, sync::Arc};
+use std::sync::Arc;
 
 use questline_runtime::metrics::Metrics;
 use questline_stores::{
@@ -22,51 +22,43 @@ pub(crate) struct Delivery {
     pub(crate) app: String,
 }
 
-/// Which records were stored before the deadline.
+/// What was known of each record at the deadline.
 #[derive(Debug, Default)]
-pub(crate) struct Statuses(Vec<Range<usize>>);
+pub(crate) struct Statuses(Vec<Option<Fate>>);
 
 impl Statuses {
     pub(crate) fn stored(&self) -> usize {
-        self.0.iter().map(ExactSizeIterator::len).sum()
+        self.count(Some(Fate::Stored))
+    }
+
+    fn count(&self, fate: Option<Fate>) -> usize {
+        self.0.iter().filter(|known| **known == fate).count()
     }
 
     pub(crate) fn of(&self, place: usize) -> Status {
-        if self.0.iter().any(|range| range.contains(&place)) {
-            Status::Stored
-        } else {
-            Status::Deferred
+        match self.0.get(place) {
+            Some(Some(Fate::Stored)) => Status::Stored,
+            _ => Status::Deferred,
         }
     }
 }
 
 impl Delivery {
     pub(crate) async fn run(self, ingest: &Arc<Ingest>, request: Request) -> Statuses {
-        let count = self.records.len();
         let started = tokio::time::Instant::now();
-        let mut deliveries = match count {
-            0 => None,
-            _ => Some(ingest.appender.append(Topic::Raw, self.records)),
-        };
         let mut statuses = Statuses::default();
-        let mut failed = 0;
-        let deadline = tokio::time::sleep(ingest.deadline);
-        tokio::pin!(deadline);
-        while let Some(reports) = &mut deliveries
-            && statuses.stored() + failed < count
-        {
-            tokio::select! {
-                report = reports.next() => match report {
-                    Some((range, Fate::Stored)) => statuses.0.push(range),
-                    Some((range, Fate::Failed)) => failed += range.len(),
-                    None => deliveries = None,
-                },
-                () = &mut deadline => break,
-            }
+        let mut deliveries = None;
+        if !self.records.is_empty() {
+            let mut reports = ingest.appender.append(Topic::Raw, self.records);
+            // What the deadline cuts off is followed.
+            _ = tokio::time::timeout(ingest.deadline, reports.ended()).await;
+            statuses = Statuses(reports.fates().collect());
+            deliveries = Some(reports);
         }
-        let stored = statuses.stored();
+        let (stored, failed) = (statuses.stored(), statuses.count(Some(Fate::Failed)));
+        let open = statuses.count(None);
+        let deferred = failed + open;
         ingest.observe("append", started.elapsed());
-        let deferred = count - stored;
         request.count(&self.app, |counts| {
             counts.received += number(self.received);
             counts.stored += number(stored);
@@ -75,10 +67,12 @@ impl Delivery {
             counts.failed += number(failed);
         });
         count_events(&ingest.metrics, stored, self.rejected, deferred, failed);
-        let open = deferred - failed;
-        if open > 0 {
-            let follow = Follow { app: self.app, open, after: request.afterwards() };
-            ingest.followers.spawn(follow.run(ingest.clone(), deliveries));
+        if let Some(deliveries) = deliveries
+            && open > 0
+        {
+            let known = Statuses(statuses.0.clone());
+            let follow = Follow { app: self.app, known, deliveries, after: request.afterwards() };
+            ingest.followers.spawn(follow.run(ingest.clone()));
         }
         if ingest.page_per_request {
             drop(request);
@@ -91,32 +85,24 @@ impl Delivery {
 /// Deferred events on their way to their last report.
 struct Follow {
     app: String,
-    open: usize,
+    known: Statuses,
+    deliveries: Deliveries,
     after: Afterwards,
 }
 
 impl Follow {
-    async fn run(mut self, ingest: Arc<Ingest>, mut deliveries: Option<Deliveries>) {
-        while self.open > 0 {
-            let report = match &mut deliveries {
-                Some(reports) => tokio::select! {
-                    report = reports.next() => report,
-                    () = ingest.ending.cancelled() => None,
-                },
-                None => None,
-            };
-            let (outcome, count) = match &report {
-                Some((range, Fate::Stored)) => ("late", range.len()),
-                Some((range, Fate::Failed)) => ("failed", range.len()),
-                None => ("unknown", self.open),
-            };
-            self.open = self.open.saturating_sub(count);
-            let events = number(count);
-            self.after.count(&self.app, |counts| match outcome {
-                "late" => counts.late += events,
-                "failed" => counts.failed += events,
-                _ => counts.unknown += events,
-            });
+    async fn run(mut self, ingest: Arc<Ingest>) {
+        _ = ingest.ending.run_until_cancelled(self.deliveries.ended()).await;
+        let open = self.deliveries.fates().zip(&self.known.0).filter(|(_, known)| known.is_none());
+        let fates = Statuses(open.map(|(fate, _)| fate).collect());
+        let (late, failed) = (fates.stored(), fates.count(Some(Fate::Failed)));
+        let unknown = fates.count(None);
+        self.after.count(&self.app, |counts| {
+            counts.late += number(late);
+            counts.failed += number(failed);
+            counts.unknown += number(unknown);
+        });
+        for (outcome, count) in [("late", late), ("failed", failed), ("unknown", unknown)] {
             count_outcome(&ingest.metrics, outcome, count);
         }
     }

@@ -77,7 +77,7 @@ impl Ingest {
             return true;
         }
         let records: Vec<_> = pages.iter().map(NewRecord::of_page).collect();
-        let sent = self.appender.append(Topic::Raw, records).all_stored(pages.len());
+        let sent = self.appender.append(Topic::Raw, records).all_stored();
         let stored = tokio::time::timeout(self.deadline, sent).await.unwrap_or(false);
         if stored {
             self.book.sent(&pages);

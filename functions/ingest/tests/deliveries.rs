@@ -54,7 +54,9 @@ async fn what_the_log_does_not_acknowledge_in_time_is_deferred_and_then_late() {
     let expected = Counts { received: 4, stored: 1, rejected: 1, deferred: 2, ..Counts::default() };
     assert_eq!(before, expected);
 
-    log.appends.lock().unwrap()[0].1.report(1..3, Fate::Stored);
+    let (_, reporter) = log.appends.lock().unwrap().remove(0);
+    reporter.report(1..3, Fate::Stored);
+    drop(reporter);
     until(|| counted(&ingest.book.pages(now_micros(), true)).late == 2).await;
     assert_eq!(counted(&ingest.book.pages(now_micros(), true)), Counts { late: 2, ..expected });
 }
@@ -87,6 +89,8 @@ async fn a_client_that_goes_away_is_counted_all_the_same() {
     let ingest = Arc::new(ingest(log.clone(), 1_000));
     let gone = answer(&ingest, post("/v1/events", event("a")));
     assert!(tokio::time::timeout(Duration::from_millis(10), gone).await.is_err());
-    log.appends.lock().unwrap()[0].1.report(0..1, Fate::Stored);
+    let (_, reporter) = log.appends.lock().unwrap().remove(0);
+    reporter.report(0..1, Fate::Stored);
+    drop(reporter);
     until(|| counted(&ingest.book.pages(now_micros(), true)).stored == 1).await;
 }

@@ -138,9 +138,8 @@ impl Delivered {
             produced.into_iter().partition(|(topic, _)| *topic == Topic::Enriched);
         for (topic, records) in [(Topic::Enriched, enriched), (Topic::Dlq, letters)] {
             let records: Vec<_> = records.into_iter().map(|(_, record)| record).collect();
-            let many = records.len();
-            if many > 0 {
-                let stored = self.log.append(topic, records).all_stored(many);
+            if !records.is_empty() {
+                let stored = self.log.append(topic, records).all_stored();
                 let stored = tokio::time::timeout(DELIVERY_DEADLINE, stored).await;
                 anyhow::ensure!(stored == Ok(true), "{} did not take all records", topic.name());
             }

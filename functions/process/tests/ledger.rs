@@ -55,8 +55,7 @@ async fn residues(counts: Counts, stored: usize, plant: impl FnOnce(&Stage)) -> 
     let at = minute(now_micros()) - 5 * MINUTE;
     plant(&stage);
     for records in [records(at, stored), vec![page(at, counts)]] {
-        let many = records.len();
-        assert!(stage.log.append(Topic::Raw, records).all_stored(many).await);
+        assert!(stage.log.append(Topic::Raw, records).all_stored().await);
     }
     stage.process_until("SELECT count(*) > 0 FROM ledger WHERE hop = 'closed'").await;
     let found = "SELECT hop, strftime(minute, '%Y-%m-%dT%H:%M:%SZ'), state, residue

@@ -17,7 +17,7 @@ use crate::{
 };
 
 const REQUESTS: usize = 8_000;
-const CONNECTIONS: usize = 16;
+const CONNECTIONS: usize = 128;
 
 /// A server, and where it is.
 pub(crate) struct Server {

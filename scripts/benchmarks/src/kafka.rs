@@ -67,8 +67,7 @@ async fn fill(log: &KafkaLog, count: usize) -> anyhow::Result<usize> {
         });
         if chunk.len() == CHUNK || at + 1 == count {
             let chunk = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK));
-            let records = chunk.len();
-            let stored = log.append(Topic::Raw, chunk).all_stored(records).await;
+            let stored = log.append(Topic::Raw, chunk).all_stored().await;
             anyhow::ensure!(stored, "Kafka did not store the events");
         }
     }

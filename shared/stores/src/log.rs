@@ -1,9 +1,17 @@
 //! The log port: the semantics of Kafka, as far as the pipeline leans on them.
 
-use std::{ops::Range, time::Duration};
+use std::{
+    convert::Infallible,
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
-use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 
 use crate::{Cause, Headers, NewRecord, Record, Topic};
 
@@ -19,42 +27,68 @@ pub enum Fate {
     Failed,
 }
 
-/// The delivery reports of one append; each names records by their place in it. Records that no
-/// report names before the stream ends are unknown: they may be there or not.
+/// What the log has said of the records of one append, each named by its place in it. Of records
+/// without a fate when all is said it is unknown: they may be there or not.
 #[derive(Debug)]
-pub struct Deliveries(mpsc::UnboundedReceiver<(Range<usize>, Fate)>);
+pub struct Deliveries {
+    fates: Arc<[AtomicU8]>,
+    /// Closed when the last reporter is gone: whoever waits is woken once, not for each record.
+    last: oneshot::Receiver<Infallible>,
+}
+
+/// Where an adapter reports deliveries; dropped when it has nothing more to say.
+#[derive(Debug)]
+pub struct Reporter {
+    fates: Arc<[AtomicU8]>,
+    _last: oneshot::Sender<Infallible>,
+}
 
 impl Deliveries {
-    /// A stream of reports, and where to send them.
+    /// The fates of so many records, of which nothing is known yet, and where to report them.
     #[must_use]
-    pub fn channel() -> (Reporter, Self) {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        (Reporter(sender), Self(receiver))
+    pub fn of(records: usize) -> (Reporter, Self) {
+        let fates: Arc<[AtomicU8]> = (0..records).map(|_| AtomicU8::new(0)).collect();
+        let (sender, last) = oneshot::channel();
+        (Reporter { fates: fates.clone(), _last: sender }, Self { fates, last })
     }
 
-    /// The next report; `None` when no more will come.
-    pub async fn next(&mut self) -> Option<(Range<usize>, Fate)> {
-        self.0.recv().await
-    }
-
-    /// `true` if every one of `records` records was stored; waits for the last report.
-    pub async fn all_stored(mut self, records: usize) -> bool {
-        let mut stored = 0;
-        while let Some((range, fate)) = self.next().await {
-            stored += if fate == Fate::Stored { range.len() } else { 0 };
+    /// Waits until the log has nothing more to say. Nothing is lost where nobody waits to the end.
+    pub async fn ended(&mut self) {
+        if !self.last.is_terminated() {
+            // No message ever comes.
+            _ = (&mut self.last).await;
         }
-        stored == records
+    }
+
+    /// What is known by now of each record, in order.
+    pub fn fates(&self) -> impl Iterator<Item = Option<Fate>> {
+        self.fates.iter().map(|fate| match fate.load(Ordering::Acquire) {
+            STORED => Some(Fate::Stored),
+            FAILED => Some(Fate::Failed),
+            _ => None,
+        })
+    }
+
+    /// `true` if every record was stored; waits until all is said.
+    pub async fn all_stored(mut self) -> bool {
+        self.ended().await;
+        self.fates().all(|fate| fate == Some(Fate::Stored))
     }
 }
 
-/// Where an adapter reports deliveries.
-#[derive(Debug, Clone)]
-pub struct Reporter(mpsc::UnboundedSender<(Range<usize>, Fate)>);
+const STORED: u8 = 1;
+const FAILED: u8 = 2;
 
 impl Reporter {
     /// Reports the fate of some records of the append. Nobody may listen any more.
     pub fn report(&self, records: Range<usize>, fate: Fate) {
-        _ = self.0.send((records, fate));
+        let fate = match fate {
+            Fate::Stored => STORED,
+            Fate::Failed => FAILED,
+        };
+        for record in self.fates.iter().take(records.end).skip(records.start) {
+            record.store(fate, Ordering::Release);
+        }
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct Reports {
 #[async_trait]
 impl Appender for Reports {
     fn append(&self, _: Topic, records: Vec<NewRecord>) -> Deliveries {
-        let (reporter, deliveries) = Deliveries::channel();
+        let (reporter, deliveries) = Deliveries::of(records.len());
         self.appends.lock().unwrap().push((records, reporter));
         deliveries
     }

@@ -218,8 +218,7 @@ impl Stage {
             ..NewRecord::default()
         };
         let records: Vec<_> = events.into_iter().map(record).collect();
-        let count = records.len();
-        assert!(self.log.append(Topic::Raw, records).all_stored(count).await);
+        assert!(self.log.append(Topic::Raw, records).all_stored().await);
     }
 
     /// Runs a processor until everything in the log is committed and every planted fault happened.

@@ -72,7 +72,7 @@ impl Producer {
     }
 
     pub(crate) fn append(&self, topic: Topic, records: &[NewRecord]) -> Deliveries {
-        let (reporter, deliveries) = Deliveries::channel();
+        let (reporter, deliveries) = Deliveries::of(records.len());
         let reporter = Arc::new(reporter);
         for (place, record) in records.iter().enumerate() {
             let pending = Box::new(Pending { reporter: reporter.clone(), place });

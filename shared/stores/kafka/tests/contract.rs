@@ -100,7 +100,7 @@ async fn a_broker_that_comes_back_is_waited_for() {
         value: Some(value.into()),
         ..NewRecord::default()
     };
-    assert!(log.append(Topic::Raw, vec![record("before")]).all_stored(1).await);
+    assert!(log.append(Topic::Raw, vec![record("before")]).all_stored().await);
     let mut consumer = log.join("group").unwrap();
     let mut read = Vec::new();
     while read.is_empty() {
@@ -110,7 +110,7 @@ async fn a_broker_that_comes_back_is_waited_for() {
     let waiting = log.append(Topic::Raw, vec![record("while it is away")]);
     assert!(log.ready().await.is_err());
     kafka.restart();
-    assert!(waiting.all_stored(1).await, "it was kept until the broker came back");
+    assert!(waiting.all_stored().await, "it was kept until the broker came back");
     let after = read[0].offset + 1;
     let offsets = |next_offset| {
         vec![Committed { partition: read[0].partition, next_offset, metadata: "m".into() }]
@@ -149,7 +149,7 @@ async fn what_expired_unread_is_a_gap() {
             .map(|n| NewRecord { partition: Some(5), value: value(n), ..NewRecord::default() })
             .collect()
     };
-    assert!(log.append(Topic::Raw, records(0, 10)).all_stored(10).await);
+    assert!(log.append(Topic::Raw, records(0, 10)).all_stored().await);
     let mut consumer = log.join("group").unwrap();
     assigned(&mut *consumer).await;
     while consumer.poll(LIMITS).await.unwrap().records.is_empty() {}
@@ -180,7 +180,7 @@ async fn of_two_under_one_name_the_later_one_goes_on() {
     KafkaLog::create_topics(&settings).await.unwrap();
     let log = KafkaLog::open(settings).await.unwrap();
     let record = NewRecord { value: Some("v".into()), ..NewRecord::default() };
-    assert!(log.append(Topic::Raw, vec![record.clone()]).all_stored(1).await);
+    assert!(log.append(Topic::Raw, vec![record.clone()]).all_stored().await);
     let mut zombie = log.join("group").unwrap();
     let mut read = Vec::new();
     while read.is_empty() {

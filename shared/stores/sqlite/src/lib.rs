@@ -118,8 +118,8 @@ fn now_ms() -> i64 {
 #[async_trait]
 impl Appender for SqliteLog {
     fn append(&self, topic: Topic, records: Vec<NewRecord>) -> Deliveries {
-        let (reporter, deliveries) = Deliveries::channel();
         let count = records.len();
+        let (reporter, deliveries) = Deliveries::of(count);
         let bytes = records.iter().map(NewRecord::bytes).sum::<usize>().max(1);
         // Backpressure: what finds no room is refused at once, and waits at its sender.
         let weight = u32::try_from(bytes).unwrap_or(u32::MAX);

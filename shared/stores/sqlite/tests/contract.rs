@@ -70,7 +70,7 @@ async fn expired_records_are_a_gap_and_offsets_go_on() {
     let log = SqliteLog::open(folder.path()).unwrap();
     let week_ms = i64::try_from(Topic::Raw.retention().as_millis()).unwrap();
     for n in 0..200 {
-        assert!(log.append(Topic::Raw, vec![value("v", n)]).all_stored(1).await);
+        assert!(log.append(Topic::Raw, vec![value("v", n)]).all_stored().await);
     }
     let mut consumer = log.join("group").unwrap();
     let read = consumer.poll(LIMITS).await.unwrap().records;
@@ -87,7 +87,7 @@ async fn expired_records_are_a_gap_and_offsets_go_on() {
     assert_eq!((polled.records.len(), polled.records[0].offset), (50, 150));
 
     log.expire(week_ms * 2).await.unwrap();
-    assert!(log.append(Topic::Raw, vec![value("v", 0)]).all_stored(1).await);
+    assert!(log.append(Topic::Raw, vec![value("v", 0)]).all_stored().await);
     assert_eq!(log.ends(Topic::Raw).await.unwrap()[0], 201, "the last row keeps the offsets");
 }
 
@@ -97,8 +97,8 @@ async fn a_closed_log_stores_nothing() {
     let log = SqliteLog::open(folder.path()).unwrap();
     let deliveries = log.append(Topic::Raw, vec![value("before", 0)]);
     log.close().await;
-    assert!(deliveries.all_stored(1).await, "what waits is committed");
-    assert!(!log.append(Topic::Raw, vec![value("after", 0)]).all_stored(1).await);
+    assert!(deliveries.all_stored().await, "what waits is committed");
+    assert!(!log.append(Topic::Raw, vec![value("after", 0)]).all_stored().await);
     assert!(log.ready().await.is_err());
 }
 
@@ -108,6 +108,6 @@ async fn what_finds_no_room_is_refused_at_once() {
     let log = SqliteLog::open(folder.path()).unwrap();
     let large = Bytes::from(vec![b'x'; 70 << 20]);
     let record = NewRecord { value: Some(large), ..NewRecord::default() };
-    assert!(!log.append(Topic::Raw, vec![record]).all_stored(1).await);
-    assert!(log.append(Topic::Raw, vec![value("small", 0)]).all_stored(1).await);
+    assert!(!log.append(Topic::Raw, vec![record]).all_stored().await);
+    assert!(log.append(Topic::Raw, vec![value("small", 0)]).all_stored().await);
 }

@@ -39,8 +39,7 @@ fn record(key: &str, value: &str) -> NewRecord {
 }
 
 async fn append(log: &OpenLog, topic: Topic, records: Vec<NewRecord>) {
-    let count = records.len();
-    assert!(log.appender.append(topic, records).all_stored(count).await);
+    assert!(log.appender.append(topic, records).all_stored().await);
 }
 
 /// Polls until `count` records came, or nothing more does.
@@ -164,7 +163,7 @@ async fn many_appenders_lose_nothing(log: &OpenLog) {
             tokio::spawn(async move {
                 for n in 0..25 {
                     let records = vec![record("k", &format!("{task}-{n}")), record("l", "")];
-                    assert!(appender.append(Topic::Raw, records).all_stored(2).await);
+                    assert!(appender.append(Topic::Raw, records).all_stored().await);
                 }
             })
         })
@@ -308,7 +307,7 @@ async fn a_poll_lingers_for_more(log: &OpenLog) {
     let appender = log.appender.clone();
     let more = tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        assert!(appender.append(Topic::Raw, vec![record("k", "2")]).all_stored(1).await);
+        assert!(appender.append(Topic::Raw, vec![record("k", "2")]).all_stored().await);
     });
     let patient = PollLimits { linger: Duration::from_secs(2), records: 2, ..LIMITS };
     let polled = consumer.poll(patient).await.unwrap();

@@ -58,6 +58,9 @@ fn dependencies_point_inward() {
             name if FUNCTIONS.contains(&name) => {
                 vec![EVENTS, STORES, RUNTIME, ENVIRONMENT, "questline-warehouse-duckdb"]
             }
+            "questline-simulation" => {
+                [&[EVENTS, STORES, RUNTIME, ENVIRONMENT], &FUNCTIONS[..]].concat()
+            }
             "questline-cli" => [&[EVENTS, STORES], &ADAPTERS[..], &CLIENT[..]].concat(),
             "questline-stack" | "questline-bench" => {
                 let kafka = ["questline-testing"];

@@ -175,7 +175,9 @@ impl Settings {
         config
             .set("transactional.id", format!("questline.{group}.{instance}"))
             // What a dead process left open holds up readers no longer than this.
-            .set("transaction.timeout.ms", "30000");
+            .set("transaction.timeout.ms", "30000")
+            // What becomes of single records is the transaction's fate: nobody reads their reports.
+            .set("delivery.report.only.error", "true");
         config
     }
 

@@ -24,6 +24,9 @@ const STEP: Duration = Duration::from_secs(10);
 /// All attempts: a transaction open for longer is ended by the broker.
 const DEADLINE: Duration = Duration::from_secs(30);
 
+/// Between two looks at what is not sent yet.
+const LOOK: Duration = Duration::from_millis(2);
+
 /// Commits transactions, one after the other.
 pub(crate) struct Committer {
     settings: Settings,
@@ -113,8 +116,13 @@ fn attempt(
             element.set_metadata(&committed.metadata);
         }
     }
-    producer.flush(DEADLINE)?;
+    // The offsets go while the records are on their way.
     persevere(|| producer.send_offsets_to_transaction(&offsets, member, STEP))?;
+    let started = Instant::now();
+    // Before it commits, `rdkafka` looks 10 times a second whether all is sent: so it need not wait.
+    while producer.in_flight_count() > 0 && started.elapsed() < DEADLINE {
+        producer.poll(LOOK);
+    }
     persevere(|| producer.commit_transaction(STEP))
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use questline_stores::{
-    Topic,
+    NewRecord, Topic,
     log::{LogError, Transaction},
 };
 use rdkafka::{
@@ -16,6 +16,7 @@ use rdkafka::{
 use crate::{
     client::{Context, is_fenced, unavailable},
     convert::outgoing,
+    native::flush,
     settings::Settings,
 };
 
@@ -24,8 +25,8 @@ const STEP: Duration = Duration::from_secs(10);
 /// All attempts: a transaction open for longer is ended by the broker.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Between two looks at what is not sent yet.
-const LOOK: Duration = Duration::from_millis(2);
+/// One attempt to send all: between two, the client is polled.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Commits transactions, one after the other.
 pub(crate) struct Committer {
@@ -116,20 +117,18 @@ fn attempt(
             element.set_metadata(&committed.metadata);
         }
     }
-    // The offsets go while the records are on their way.
-    persevere(|| producer.send_offsets_to_transaction(&offsets, member, STEP))?;
     let started = Instant::now();
-    // Before it commits, `rdkafka` looks 10 times a second whether all is sent: so it need not wait.
-    while producer.in_flight_count() > 0 && started.elapsed() < DEADLINE {
-        producer.poll(LOOK);
+    while !flush(producer.client(), LOOK) && started.elapsed() < DEADLINE {
+        producer.poll(Duration::ZERO);
     }
+    persevere(|| producer.send_offsets_to_transaction(&offsets, member, STEP))?;
     persevere(|| producer.commit_transaction(STEP))
 }
 
 fn send(
     producer: &BaseProducer<Context<Quiet>>,
     topic: Topic,
-    record: &questline_stores::NewRecord,
+    record: &NewRecord,
 ) -> KafkaResult<()> {
     let started = Instant::now();
     loop {

@@ -22,6 +22,11 @@ use questline_stores::{
 };
 use questline_testing::{Kafka, long, seed};
 use questline_warehouse_duckdb::DuckdbWarehouse;
+use rdkafka::{
+    ClientConfig,
+    message::{Header, OwnedHeaders},
+    producer::{BaseProducer, BaseRecord, Producer as _},
+};
 use support::{Stage, bad, event};
 use tokio::task::JoinHandle;
 
@@ -66,6 +71,35 @@ impl Instance {
             assert!(self.running.await.is_err_and(|error| error.is_cancelled()));
         }
     }
+}
+
+/// What only its packing makes small enough for the topic is one letter, and so is the largest that
+/// is not packed: neither stops its partition.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_largest_records_become_letters_that_fit() {
+    let folder = tempfile::tempdir().unwrap();
+    let kafka = Kafka::start(&folder.path().join("kafka"));
+    let stage = stage(&kafka, folder.path()).await;
+    let foreign: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", kafka.brokers())
+        .set("message.max.bytes", "20000000")
+        .set("compression.type", "lz4")
+        .create()
+        .unwrap();
+    let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(1_048_000).collect();
+    let good = event("good").into_bytes();
+    for value in [vec![b' '; 16_000_000], noise, good] {
+        let headers = OwnedHeaders::new().insert(Header { key: "app_id", value: Some("app") });
+        let record = BaseRecord::<(), _>::to(Topic::Raw.name()).partition(9).headers(headers);
+        assert!(foreign.send(record.payload(&value)).is_ok());
+        foreign.flush(Duration::from_secs(20)).unwrap();
+    }
+    stage.process().await;
+    let letters = "SELECT reason, octet_length(raw) FROM events_dlq ORDER BY source_offset";
+    assert_eq!(stage.rows(letters).await, r#"[["too_large",1048576],["too_large",1048000]]"#);
+    assert_eq!(stage.rows("SELECT event_id FROM events").await, r#"[["good"]]"#);
+    let log = KafkaLog::open(Settings::at(&kafka.brokers())).await.unwrap();
+    assert_eq!(count(&log, Topic::Dlq).await, 2);
 }
 
 /// Committed records of a topic.

@@ -92,6 +92,13 @@ pub const FETCH_QUEUE_BYTES: usize = 8 << 20;
 pub const FETCH_BYTES: usize = 2 << 20;
 /// Bytes of a dead letter: a record as large as the raw topic takes, and its headers.
 pub const LETTER_BYTES: usize = 2 << 20;
+/// Bytes kept of a record's value. A topic's limit is on what is packed: what unpacks to more is no
+/// event, and is cut, so that its letter fits and its partition goes on.
+pub const RECORD_BYTES: usize = 1 << 20;
+/// Bytes kept of a record's key.
+pub const KEY_BYTES: usize = 64 << 10;
+/// Bytes kept of a record's headers.
+pub const HEADERS_BYTES: usize = 512 << 10;
 /// Bytes of one durable commit of the embedded log.
 pub const COMMIT_BYTES: usize = 8 << 20;
 /// How long a commit waits for others where the one before was shared: two groups of senders that

@@ -124,7 +124,7 @@ fn one_file_is_unsafe() {
         .filter(|(_, text)| text.contains(&word))
         .map(|(path, _)| path.strip_prefix(root()).unwrap().to_owned())
         .collect();
-    assert_eq!(named, [Path::new("shared/stores/kafka/src/identity.rs")]);
+    assert_eq!(named, [Path::new("shared/stores/kafka/src/native.rs")]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use kafka::Kafka;
+pub use kafka::{Kafka, PASSWORD, USER};
 
 /// Says that a test cannot run here. `scripts/test` collects the names from the file that
 /// `QUESTLINE_SKIPS` names, prints them, and fails on one that `tests/allowed-skips.txt` lacks.

@@ -86,10 +86,19 @@ pub const ADDRESSES: usize = 100_000;
 pub const DRAIN_BYTES: usize = 8 << 20;
 /// Bytes waiting for the log before an append is refused at once: backpressure, not memory.
 pub const APPEND_QUEUE_BYTES: usize = 64 << 20;
-/// Bytes that a consumer of Kafka fetches ahead of processing.
-pub const FETCH_QUEUE_BYTES: usize = 32 << 20;
+/// Bytes that a consumer of Kafka fetches ahead of processing: about one batch.
+pub const FETCH_QUEUE_BYTES: usize = 8 << 20;
+/// Bytes of one answer to a consumer of Kafka, as they are packed.
+pub const FETCH_BYTES: usize = 2 << 20;
 /// Bytes of a dead letter: a record as large as the raw topic takes, and its headers.
 pub const LETTER_BYTES: usize = 2 << 20;
+/// Bytes kept of a record's value. A topic's limit is on what is packed: what unpacks to more is no
+/// event, and is cut, so that its letter fits and its partition goes on.
+pub const RECORD_BYTES: usize = 1 << 20;
+/// Bytes kept of a record's key.
+pub const KEY_BYTES: usize = 64 << 10;
+/// Bytes kept of a record's headers.
+pub const HEADERS_BYTES: usize = 512 << 10;
 /// Bytes of one durable commit of the embedded log.
 pub const COMMIT_BYTES: usize = 8 << 20;
 /// How long a commit waits for others where the one before was shared: two groups of senders that
@@ -97,9 +106,9 @@ pub const COMMIT_BYTES: usize = 8 << 20;
 pub const COMMIT_DELAY: Duration = Duration::from_micros(300);
 
 /// Records of one processing batch.
-pub const BATCH_RECORDS: usize = 32_768;
+pub const BATCH_RECORDS: usize = 16_384;
 /// Bytes of one processing batch.
-pub const BATCH_BYTES: usize = 24 << 20;
+pub const BATCH_BYTES: usize = 12 << 20;
 /// A batch is closed this long after its first record was seen, so that rows show within 2 s.
 pub const BATCH_LINGER: Duration = Duration::from_millis(400);
 

@@ -124,6 +124,7 @@ metrics! {
     #["process"] process_brake: Family<App, Gauge>, "1 while an app's brake is pulled";
     #["process"] process_oddities: Family<Oddity, Counter>, "Odd things in accepted events: wrong_type, unusable_metric, unregistered, lookup_failed";
     #["process"] process_lag: Gauge, "Records of the raw topic not committed yet";
+    #["process"] process_lag_growth: Gauge, "Records a second by which the lag grew over the last minute";
     #["process"] process_expired: Counter, "Records that expired before they were read";
     #["process"] process_window: Gauge, "Identities in the deduplication window";
     #["process"] process_window_evicted_early: Counter, "Identities that left the window before their time";

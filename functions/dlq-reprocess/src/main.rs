@@ -13,6 +13,7 @@ use questline_environment::Rulebook;
 use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, SHUTDOWN};
 use questline_runtime::{
     CancellationToken,
+    clock::SystemClock,
     config::{Env, Listen},
     serve::{self, ServeLimits, Signals},
     telemetry,
@@ -30,7 +31,12 @@ async fn main() -> anyhow::Result<()> {
     let (_, directory) = env.location("QUESTLINE_WAREHOUSE", meaning, &["duckdb"])?;
     let warehouse = DuckdbWarehouse::open(Path::new(directory))?;
     let rules = Rulebook::read(&env)?.rules;
-    let reprocess = Arc::new(Reprocess::new(Arc::new(warehouse.clone()), log.clone(), rules));
+    let reprocess = Arc::new(Reprocess::new(
+        Arc::new(warehouse.clone()),
+        log.clone(),
+        rules,
+        SystemClock::shared(),
+    ));
     if serve::is_lambda() {
         return serve::lambda_events(move |event, left| invoked(reprocess.clone(), event, left))
             .await;

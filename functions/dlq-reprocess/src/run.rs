@@ -1,10 +1,6 @@
 //! One run: letters of a selection, page by page, judged or brought back.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use questline_events::{
     Rules,
@@ -16,14 +12,14 @@ use questline_events::{
     },
     time::{minute, text},
 };
-use questline_runtime::clock::now_micros;
+use questline_runtime::clock::Clock;
 use questline_stores::{
     Headers, NewRecord, Topic,
     letters::{Cursor, Letters, WaitingLetter},
     log::{Fate, Log, LogError, PROCESS_GROUP, behind},
     warehouse::WarehouseError,
 };
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::Instant};
 
 use crate::{
     fix,
@@ -59,14 +55,20 @@ pub struct Reprocess {
     letters: Arc<dyn Letters>,
     log: Arc<dyn Log>,
     rules: Arc<Rules>,
+    clock: Arc<dyn Clock>,
     turn: Mutex<()>,
 }
 
 impl Reprocess {
     /// With the rules by which processing judges.
     #[must_use]
-    pub fn new(letters: Arc<dyn Letters>, log: Arc<dyn Log>, rules: Arc<Rules>) -> Self {
-        Self { letters, log, rules, turn: Mutex::default() }
+    pub fn new(
+        letters: Arc<dyn Letters>,
+        log: Arc<dyn Log>,
+        rules: Arc<Rules>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { letters, log, rules, clock, turn: Mutex::default() }
     }
 
     /// Carries out a request, for as long as one call may take.
@@ -87,8 +89,8 @@ impl Reprocess {
                 if !request.dry_run {
                     self.catch_up(ends_at).await?;
                 }
-                let run = format!("reprocess-{}", uuid::Uuid::now_v7());
-                Resume { run, began: now_micros(), after: Cursor::default() }
+                let run = format!("reprocess-{}", self.clock.unique_id());
+                Resume { run, began: self.clock.now_micros(), after: Cursor::default() }
             }
         };
         // What this very run brings to death again is not its own.
@@ -191,7 +193,7 @@ impl Reprocess {
         run: &str,
         report: &mut Report,
     ) -> bool {
-        let now = now_micros();
+        let now = self.clock.now_micros();
         let record = |back: &mut Returning<'_>| record(back.letter, back.fixed.take(), run, now);
         let records: Vec<_> = returning.iter_mut().map(record).collect();
         let count = records.len();
@@ -226,7 +228,7 @@ impl Reprocess {
 
     /// Keeps the rate, and lets live traffic go first.
     async fn yield_to_live(&self, due: Instant, ends_at: Instant) {
-        tokio::time::sleep_until(due.min(ends_at).into()).await;
+        tokio::time::sleep_until(due.min(ends_at)).await;
         while Instant::now() < ends_at {
             match self.lag().await {
                 Ok(lag) if lag > REPROCESS_LAG => {
@@ -258,7 +260,7 @@ impl Reprocess {
 
     /// The last page of a run: nothing more will come of it.
     async fn close(&self, run: &str) {
-        let now = now_micros();
+        let now = self.clock.now_micros();
         let page = Page {
             hop: Hop::Reprocess,
             boot: run.to_owned(),

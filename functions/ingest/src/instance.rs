@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 use questline_events::{Rules, ledger::Page, limits::DELIVERY_DEADLINE};
-use questline_runtime::{CancellationToken, TaskTracker, clock::now_micros, metrics::Metrics};
+use questline_runtime::{CancellationToken, TaskTracker, clock::Clock, metrics::Metrics};
 use questline_stores::{NewRecord, Topic, log::Appender};
 
 use crate::{book::Book, config::Config, keys::Keys};
@@ -19,6 +19,7 @@ pub struct Ingest {
     /// The book of this instance.
     pub book: Arc<Book>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) clock: Arc<dyn Clock>,
     /// How long a request waits for the log.
     pub deadline: Duration,
     /// On Lambda an instance may be frozen after every answer: its pages go with the request.
@@ -30,16 +31,22 @@ pub struct Ingest {
 impl Ingest {
     /// An instance that starts now.
     #[must_use]
-    pub fn new(config: Config, appender: Arc<dyn Appender>, metrics: Arc<Metrics>) -> Self {
-        let boot = uuid::Uuid::now_v7().to_string();
+    pub fn new(
+        config: Config,
+        appender: Arc<dyn Appender>,
+        metrics: Arc<Metrics>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let boot = clock.unique_id().to_string();
         Self {
             appender,
             rules: config.rules,
             keys: config.keys,
             trusted_proxies: config.trusted_proxies,
             metrics_token: config.metrics_token,
-            book: Book::new(boot, now_micros()),
+            book: Book::new(boot, clock.now_micros()),
             metrics,
+            clock,
             deadline: DELIVERY_DEADLINE,
             page_per_request: false,
             followers: TaskTracker::new(),
@@ -62,7 +69,7 @@ impl Ingest {
     /// Sends what is in the book to the log; what it does not acknowledge is sent again.
     /// `running`: also the pages of minutes that are not over yet.
     pub async fn write_pages(&self, running: bool) -> bool {
-        let mut pages = self.book.pages(now_micros(), running);
+        let mut pages = self.book.pages(self.clock.now_micros(), running);
         if self.page_per_request {
             // A frozen instance may never wake: no page is to be waited for.
             for page in &mut pages {
@@ -93,7 +100,7 @@ impl Ingest {
         _ = tokio::time::timeout(patience, self.followers.wait()).await;
         self.ending.cancel();
         self.followers.wait().await;
-        if !self.send(self.book.close(now_micros())).await {
+        if !self.send(self.book.close(self.clock.now_micros())).await {
             tracing::error!("ingest.end: the last pages of the ledger were not stored");
         }
     }

@@ -6,6 +6,7 @@ use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, SHUTDOWN};
 use questline_ingest::{Ingest, app, config::Config};
 use questline_runtime::{
     CancellationToken,
+    clock::SystemClock,
     config::{Env, Listen},
     metrics::Metrics,
     serve::{self, ServeLimits, Signals},
@@ -19,7 +20,8 @@ async fn main() -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let env = Env::of_process();
     let log = questline_environment::log(&env).await?;
-    let mut ingest = Ingest::new(Config::read(&env)?, log.clone(), Arc::new(Metrics::default()));
+    let (metrics, clock) = (Arc::new(Metrics::default()), SystemClock::shared());
+    let mut ingest = Ingest::new(Config::read(&env)?, log.clone(), metrics, clock);
     if serve::is_lambda() {
         ingest.page_per_request = true;
         return serve::lambda(app(Arc::new(ingest))).await;

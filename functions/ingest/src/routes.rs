@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use questline_runtime::{clock::now_micros, metrics::CONTENT_TYPE, problem::Problem};
+use questline_runtime::{metrics::CONTENT_TYPE, problem::Problem};
 use tower_http::cors::{Any, CorsLayer};
 
 use crate::{
@@ -72,7 +72,7 @@ async fn post_events(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let (started, received_at) = (Instant::now(), now_micros());
+    let (started, received_at) = (Instant::now(), ingest.clock.now_micros());
     let address = address(&ingest, peer, &headers);
     let response = match params {
         Ok(Query(params)) => {
@@ -95,7 +95,7 @@ async fn post_validate(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let received_at = now_micros();
+    let received_at = ingest.clock.now_micros();
     let address = address(&ingest, peer, &headers);
     let Ok(Query(params)) = params else {
         return unreadable("the address line cannot be read").into_response();

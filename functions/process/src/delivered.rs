@@ -18,7 +18,7 @@ use questline_events::{
     row::Postmark,
     window::{Identities, Window},
 };
-use questline_runtime::{clock::now_micros, metrics::Metrics};
+use questline_runtime::{clock::Clock, metrics::Metrics};
 use questline_stores::{
     NewRecord, Record, Topic,
     log::Log,
@@ -41,6 +41,7 @@ pub struct Delivered {
     log: Arc<dyn Log>,
     warehouse: Arc<dyn Warehouse>,
     metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
     identities: Identities,
     brake: Mutex<Brake>,
     housekeeping: tokio::sync::Mutex<Housekeeping>,
@@ -54,10 +55,16 @@ impl Delivered {
         log: Arc<dyn Log>,
         warehouse: Arc<dyn Warehouse>,
         metrics: Arc<Metrics>,
+        clock: Arc<dyn Clock>,
         group: &str,
     ) -> Self {
-        let housekeeping =
-            Housekeeping::new(log.clone(), warehouse.clone(), metrics.clone(), group.to_owned());
+        let housekeeping = Housekeeping::new(
+            log.clone(),
+            warehouse.clone(),
+            metrics.clone(),
+            clock.clone(),
+            group.to_owned(),
+        );
         Self {
             identities: Identities::of_log(log.log_id()),
             brake: Mutex::default(),
@@ -66,6 +73,7 @@ impl Delivered {
             log,
             warehouse,
             metrics,
+            clock,
         }
     }
 
@@ -88,7 +96,7 @@ impl Delivered {
         loop {
             let mut brake = brake.clone();
             let mut window = Window::default();
-            let now = now_micros();
+            let now = self.clock.now_micros();
             let version = &self.rulebook.function_version;
             let postmark = Postmark { failed_at: now, function_version: version };
             let log_id = self.log.log_id();

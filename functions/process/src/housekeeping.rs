@@ -1,18 +1,16 @@
 //! Between batches: how far behind processing is, and which minutes can be closed.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use questline_events::{ledger::Row, row::LedgerRows};
-use questline_runtime::{clock::now_micros, metrics::Metrics};
+use questline_runtime::{clock::Clock, metrics::Metrics};
 use questline_stores::{
     Topic,
     log::{LogError, Reader, behind},
     warehouse::{Rows, Warehouse},
 };
+use tokio::time::Instant;
 
 use crate::closer::Closer;
 
@@ -20,6 +18,7 @@ pub(crate) struct Housekeeping {
     reader: Arc<dyn Reader>,
     warehouse: Arc<dyn Warehouse>,
     metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
     /// In whose name offsets are committed.
     group: String,
     closer: Closer,
@@ -35,12 +34,14 @@ impl Housekeeping {
         reader: Arc<dyn Reader>,
         warehouse: Arc<dyn Warehouse>,
         metrics: Arc<Metrics>,
+        clock: Arc<dyn Clock>,
         group: String,
     ) -> Self {
         Self {
             reader,
             warehouse,
             metrics,
+            clock,
             group,
             closer: Closer::default(),
             resumed: false,
@@ -67,7 +68,7 @@ impl Housekeeping {
         };
         let Ok((ends, committed)) = looked.await else { return Ok(None) };
         self.metrics.process_lag.set(behind(&ends, &committed));
-        self.closer.fence(now_micros(), || ends);
+        self.closer.fence(self.clock.now_micros(), || ends);
         self.show();
         if !self.closer.reached(&committed) {
             return Ok(None);
@@ -75,7 +76,7 @@ impl Housekeeping {
         let Ok(ledger) = self.warehouse.ledger(&log_id).await else { return Ok(None) };
         let Some(row) = self.closer.close(&ledger) else { return Ok(None) };
         let mut closing = LedgerRows::default();
-        closing.push(&log_id, &row, now_micros());
+        closing.push(&log_id, &row, self.clock.now_micros());
         let tables = vec![(LedgerRows::TABLE, closing.finish().context("a closing row")?)];
         Ok(Some((row, Rows { log_id, tables, positions: Vec::new() })))
     }

@@ -9,6 +9,7 @@ use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, SHUTDOWN};
 use questline_process::{Delivered, GROUP, Processor, platform};
 use questline_runtime::{
     CancellationToken,
+    clock::SystemClock,
     config::{Env, Listen},
     metrics::Metrics,
     serve::{self, ServeLimits, Signals},
@@ -30,7 +31,8 @@ async fn main() -> anyhow::Result<()> {
     let rows = Arc::new(warehouse.clone());
     let group = env.get("QUESTLINE_GROUP").unwrap_or(GROUP);
     let delivered = |rulebook| {
-        Arc::new(Delivered::new(rulebook, log.clone(), rows.clone(), metrics.clone(), group))
+        let (log, rows, metrics) = (log.clone(), rows.clone(), metrics.clone());
+        Arc::new(Delivered::new(rulebook, log, rows, metrics, SystemClock::shared(), group))
     };
     if serve::is_lambda() {
         let delivered = delivered(rulebook);
@@ -52,7 +54,8 @@ async fn main() -> anyhow::Result<()> {
         app = app.merge(platform::routes(delivered(rulebook)));
         None
     } else {
-        let processor = Processor::new(rulebook, log.clone(), rows, metrics, stop.clone());
+        let (clock, stop) = (SystemClock::shared(), stop.clone());
+        let processor = Processor::new(rulebook, log.clone(), rows, metrics, clock, stop);
         Some(processor.run(log.join(GROUP)?))
     };
     let serving = tokio::spawn(serve::http(listener, app, limits, stop.clone()));

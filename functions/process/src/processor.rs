@@ -1,10 +1,6 @@
 //! The loop: poll, judge, write, commit.
 
-use std::{
-    collections::HashSet,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use questline_environment::Rulebook;
@@ -16,12 +12,13 @@ use questline_events::{
     row::{LookupRows, Postmark},
     window::{Identities, Window},
 };
-use questline_runtime::{CancellationToken, clock::now_micros, metrics::Metrics};
+use questline_runtime::{CancellationToken, clock::Clock, metrics::Metrics};
 use questline_stores::{
     Record,
     log::{Assigned, Consumer, Gap, LogError, PROCESS_GROUP, PollLimits, Polled, Reader},
     warehouse::{Rows, Warehouse, WarehouseError},
 };
+use tokio::time::Instant;
 
 use crate::{
     housekeeping::Housekeeping,
@@ -46,6 +43,7 @@ pub struct Processor {
     reader: Arc<dyn Reader>,
     warehouse: Arc<dyn Warehouse>,
     metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
     stop: CancellationToken,
     identities: Identities,
     log_id: String,
@@ -79,6 +77,7 @@ impl Processor {
         reader: Arc<dyn Reader>,
         warehouse: Arc<dyn Warehouse>,
         metrics: Arc<Metrics>,
+        clock: Arc<dyn Clock>,
         stop: CancellationToken,
     ) -> Self {
         let log_id = reader.log_id().to_owned();
@@ -86,6 +85,7 @@ impl Processor {
             reader.clone(),
             warehouse.clone(),
             metrics.clone(),
+            clock.clone(),
             PROCESS_GROUP.to_owned(),
         );
         Self {
@@ -93,6 +93,7 @@ impl Processor {
             reader,
             warehouse,
             metrics,
+            clock,
             stop,
             identities: Identities::of_log(&log_id),
             log_id,
@@ -142,7 +143,7 @@ impl Processor {
 
     /// What is written once: by what this process judges; and where the ledger ended.
     async fn begin(&mut self) -> Result<(), Ended> {
-        let (now, version) = (now_micros(), &self.rulebook.function_version);
+        let (now, version) = (self.clock.now_micros(), &self.rulebook.function_version);
         let mut lookups = LookupRows::default();
         for (name, lookup) in &self.rulebook.lookups {
             tracing::info!(lookup = name, version = lookup, "process.lookup");
@@ -211,7 +212,7 @@ impl Processor {
                 hop: Hop::Log,
                 source: None,
                 app_id: None,
-                minute: questline_events::time::minute(now_micros()),
+                minute: questline_events::time::minute(self.clock.now_micros()),
                 seq: None,
                 complete: false,
                 closing: false,
@@ -231,7 +232,7 @@ impl Processor {
         let mut refused = HashSet::new();
         loop {
             let started = Instant::now();
-            let now = now_micros();
+            let now = self.clock.now_micros();
             let postmark = Postmark { failed_at: now, function_version: &version };
             let context = Context {
                 rules: &self.rulebook.rules,

@@ -15,7 +15,10 @@ use axum::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use questline_environment::Rulebook;
 use questline_process::{Delivered, GROUP, platform};
-use questline_runtime::config::Env;
+use questline_runtime::{
+    clock::{SystemClock, now_micros},
+    config::Env,
+};
 use questline_stores::Topic;
 use serde_json::{Value, json};
 use support::{Stage, bad, event};
@@ -25,13 +28,14 @@ fn delivered(stage: &Stage) -> Arc<Delivered> {
     let rulebook = Rulebook::read(&Env::of([])).unwrap();
     let warehouse = Arc::new(stage.failing());
     let log = Arc::new(stage.log.clone());
-    Arc::new(Delivered::new(rulebook, log, warehouse, stage.metrics.clone(), GROUP))
+    let (metrics, clock) = (stage.metrics.clone(), SystemClock::shared());
+    Arc::new(Delivered::new(rulebook, log, warehouse, metrics, clock, GROUP))
 }
 
 /// Headers as Lambda writes them: bytes are signed.
 fn headers() -> Value {
     let bytes = |text: &str| text.bytes().map(|byte| byte.cast_signed()).collect::<Vec<i8>>();
-    let received_at = (questline_runtime::clock::now_micros() / 1_000).to_string();
+    let received_at = (now_micros() / 1_000).to_string();
     json!([{"app_id": bytes("app")}, {"received_at": bytes(&received_at)}, {"ingest": bytes("é")}])
 }
 
@@ -161,7 +165,7 @@ async fn a_pub_sub_message_and_an_array_are_pushed() {
     let attributes = json!({
         "kafka.topic": "game-events-raw", "kafka.partition": "5", "kafka.offset": "77",
         "kafka.timestamp": "1795435200000", "app_id": "app",
-        "received_at": (questline_runtime::clock::now_micros() / 1_000).to_string()
+        "received_at": (now_micros() / 1_000).to_string()
     });
     let message = json!({
         "subscription": "projects/p/subscriptions/process",

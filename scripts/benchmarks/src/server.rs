@@ -15,6 +15,7 @@ use questline_log_sqlite::SqliteLog;
 use questline_process::{GROUP, Processor};
 use questline_runtime::{
     CancellationToken,
+    clock::SystemClock,
     config::Env,
     metrics::Metrics,
     serve::{ServeLimits, http},
@@ -78,7 +79,8 @@ async fn process(directory: &Path, brokers: &str) -> anyhow::Result<()> {
     let warehouse = Arc::new(DuckdbWarehouse::open(directory)?);
     let config = questline_environment::Rulebook::read(&Env::of_process())?;
     let (metrics, stop) = (Arc::new(Metrics::default()), CancellationToken::new());
-    let processor = Processor::new(config, log.clone(), warehouse, metrics, stop);
+    let clock = SystemClock::shared();
+    let processor = Processor::new(config, log.clone(), warehouse, metrics, clock, stop);
     processor.run(log.join(GROUP)?).await
 }
 
@@ -91,5 +93,6 @@ fn ingest(log: Arc<dyn Log>) -> anyhow::Result<Router> {
     };
     let keys = Keys::of(vec![entry], Limits::default().request_events)?;
     let config = Config { keys, ..Config::read(&Env::of([("QUESTLINE_KEYS", "[]")]))? };
-    Ok(app(Arc::new(Ingest::new(config, log, Arc::new(Metrics::default())))))
+    let metrics = Arc::new(Metrics::default());
+    Ok(app(Arc::new(Ingest::new(config, log, metrics, SystemClock::shared()))))
 }

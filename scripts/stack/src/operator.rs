@@ -22,7 +22,7 @@ use questline_events::{
     limits::{QUERY_ROWS, QUERY_TIMEOUT},
 };
 use questline_ingest::Ingest;
-use questline_runtime::problem::Problem;
+use questline_runtime::{clock::SystemClock, problem::Problem};
 use questline_stores::{
     Topic,
     log::Log,
@@ -104,7 +104,7 @@ async fn reprocess(State(operator): State<Arc<Operator>>, body: Bytes) -> Respon
     let Some(warehouse) = operator.warehouse.get() else { return unavailable(OPENING) };
     let reprocess = operator.reprocess.get_or_init(|| {
         let (log, rules) = (operator.log.clone(), operator.rules.clone());
-        Reprocess::new(Arc::new(warehouse.clone()), log, rules)
+        Reprocess::new(Arc::new(warehouse.clone()), log, rules, SystemClock::shared())
     });
     questline_dlq_reprocess::answer(reprocess, &body).await
 }

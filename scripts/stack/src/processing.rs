@@ -11,7 +11,7 @@ use std::{
 use anyhow::Context as _;
 use questline_environment::Rulebook;
 use questline_process::{GROUP, Processor};
-use questline_runtime::{CancellationToken, metrics::Metrics};
+use questline_runtime::{CancellationToken, clock::SystemClock, metrics::Metrics};
 use questline_stores::{
     Topic,
     log::{Log, behind},
@@ -102,7 +102,8 @@ fn work(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     runtime.block_on(async {
         let rows = Arc::new(warehouse.clone());
-        let processor = Processor::new(rulebook, log.clone(), rows, metrics, stop);
+        let clock = SystemClock::shared();
+        let processor = Processor::new(rulebook, log.clone(), rows, metrics, clock, stop);
         let result = processor.run(log.join(GROUP)?).await;
         warehouse.close().await;
         result

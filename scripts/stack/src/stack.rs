@@ -19,7 +19,7 @@ use questline_log_kafka::{KafkaLog, Settings};
 use questline_log_sqlite::SqliteLog;
 use questline_runtime::{
     CancellationToken,
-    clock::now_micros,
+    clock::{SystemClock, now_micros},
     config::Env,
     metrics::Metrics,
     serve::{self, ServeLimits, Signals},
@@ -53,7 +53,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let token = place.token(Some(&secret)).context("the operator's token")?;
     let fresh = log.ends(Topic::Raw).await?.iter().all(|end| *end == 0);
     let metrics = Arc::new(Metrics::default());
-    let ingest = Arc::new(Ingest::new(config()?, log.clone(), metrics.clone()));
+    let ingest = Ingest::new(config()?, log.clone(), metrics.clone(), SystemClock::shared());
+    let ingest = Arc::new(ingest);
     let listener = listen(arguments.port).await?;
     let address = listener.local_addr()?;
     let (stop, warehouse) = (CancellationToken::new(), Warehouse::default());

@@ -13,7 +13,11 @@ use axum::{
     http::{HeaderMap, Request, StatusCode},
 };
 use questline_ingest::{Ingest, app, config::Config, keys::Entry, keys::Keys};
-use questline_runtime::{config::Env, metrics::Metrics};
+use questline_runtime::{
+    clock::{SystemClock, now_micros},
+    config::Env,
+    metrics::Metrics,
+};
 use questline_stores::{
     NewRecord, Topic,
     log::{Appender, Deliveries, LogError, Reporter},
@@ -45,7 +49,8 @@ pub(crate) fn ingest(log: Arc<dyn Appender>, rate: u32) -> Ingest {
     let entry = Entry { address_events_per_second: rate, ..Entry::of("local", "local") };
     let keys = Keys::of(vec![Entry { events_per_second: rate, ..entry }], 500).unwrap();
     let config = Config::read(&Env::of([("QUESTLINE_KEYS", "[]")])).unwrap();
-    let mut ingest = Ingest::new(Config { keys, ..config }, log, Arc::new(Metrics::default()));
+    let (metrics, clock) = (Arc::new(Metrics::default()), SystemClock::shared());
+    let mut ingest = Ingest::new(Config { keys, ..config }, log, metrics, clock);
     ingest.deadline = Duration::from_millis(50);
     ingest
 }
@@ -72,7 +77,7 @@ pub(crate) fn post(path: &str, body: impl Into<Body>) -> Request<Body> {
 
 /// A good event.
 pub(crate) fn event(id: &str) -> String {
-    let now = questline_events::time::text(questline_runtime::clock::now_micros());
+    let now = questline_events::time::text(now_micros());
     format!(r#"{{"id":"{id}","user_id":"u","timestamp":"{now}","type":3002}}"#)
 }
 

@@ -24,7 +24,12 @@ use questline_events::{
 };
 use questline_log_sqlite::SqliteLog;
 use questline_process::{GROUP, Processor};
-use questline_runtime::{CancellationToken, clock::now_micros, config::Env, metrics::Metrics};
+use questline_runtime::{
+    CancellationToken,
+    clock::{SystemClock, now_micros},
+    config::Env,
+    metrics::Metrics,
+};
 use questline_stores::{
     Headers, NewRecord, Record, Topic,
     log::{
@@ -242,6 +247,7 @@ impl Stage {
             Arc::new(self.log.clone()),
             Arc::new(warehouse),
             self.metrics.clone(),
+            SystemClock::shared(),
             stop.clone(),
         );
         let running = tokio::spawn(processor.run(Box::new(consumer)));

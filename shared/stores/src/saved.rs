@@ -108,6 +108,17 @@ pub enum Unusable {
     },
 }
 
+impl Question {
+    /// Looks no further back than a moment.
+    pub fn since(&mut self, micros: i64) {
+        for (name, value) in &mut self.values {
+            if *name == "from_time" {
+                *value = Value::Moment(micros);
+            }
+        }
+    }
+}
+
 struct Names;
 
 impl fmt::Display for Names {

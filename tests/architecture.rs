@@ -44,8 +44,8 @@ fn dependencies_point_inward() {
     const ENVIRONMENT: &str = "questline-environment";
     const ADAPTERS: [&str; 3] =
         ["questline-log-kafka", "questline-log-sqlite", "questline-warehouse-duckdb"];
-    const FUNCTIONS: [&str; 3] =
-        ["questline-dlq-reprocess", "questline-ingest", "questline-process"];
+    const FUNCTIONS: [&str; 4] =
+        ["questline-dashboard", "questline-dlq-reprocess", "questline-ingest", "questline-process"];
     const CLIENT: [&str; 2] = ["questline-client", "questline-players"];
     let allowed = |name: &str| -> Vec<&str> {
         match name {
@@ -61,7 +61,7 @@ fn dependencies_point_inward() {
             "questline-simulation" => {
                 [&[EVENTS, STORES, RUNTIME, ENVIRONMENT], &FUNCTIONS[..]].concat()
             }
-            "questline-cli" => [&[EVENTS, STORES], &ADAPTERS[..], &CLIENT[..]].concat(),
+            "questline-cli" => [&[EVENTS, STORES, RUNTIME], &ADAPTERS[..], &CLIENT[..]].concat(),
             "questline-stack" | "questline-bench" => {
                 let kafka = ["questline-testing"];
                 [

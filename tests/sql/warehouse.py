@@ -29,6 +29,14 @@ PARAMETERS = {
     "after_failed_at": "TIMESTAMP",
     "after_letter": "STRING",
     "most": "INT64",
+    "bucket_seconds": "INT64",
+    "user_id": "STRING",
+    "user_base64": "STRING",
+    "event_type": "INT64",
+    "app_version": "STRING",
+    "platform": "STRING",
+    "country": "STRING",
+    "verdict": "STRING",
 }
 
 

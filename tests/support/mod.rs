@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test uses its own part of this")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers")]
 
+pub(crate) mod browser;
 pub(crate) mod load;
 
 use std::{

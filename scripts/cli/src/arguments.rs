@@ -51,7 +51,14 @@ pub(crate) struct Send {
 #[derive(Debug, Args)]
 pub(crate) struct Query {
     /// One SELECT.
-    pub(crate) sql: String,
+    #[arg(required_unless_present = "saved")]
+    pub(crate) sql: Option<String>,
+    /// A saved question instead, by its place under sql/; a wrong name lists them all.
+    #[arg(long, value_name = "NAME", conflicts_with = "sql")]
+    pub(crate) saved: Option<String>,
+    /// What is asked of it: `from_time=2026-11-23T12:00:00Z`, `app_id=local`.
+    #[arg(long = "where", value_name = "PARAMETER=VALUE", value_parser = pair, requires = "saved")]
+    pub(crate) values: Vec<(String, String)>,
     /// How to show the answer.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,

@@ -7,6 +7,9 @@ use serde_json::{Map, Value, json};
 
 use crate::{ClientError, Place, Problem, http};
 
+/// How long an answer may take: longer than the stack lets a query run.
+const QUERY: Duration = Duration::from_secs(30);
+
 /// The answer to a query.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Answer {
@@ -39,7 +42,19 @@ impl Operator {
     /// # Errors
     /// If the query is refused, or nobody answers.
     pub async fn query(&self, sql: &str) -> Result<Answer, ClientError> {
-        self.ask("query", json!({ "sql": sql }), Duration::from_secs(30)).await
+        self.ask("query", json!({ "sql": sql }), QUERY).await
+    }
+
+    /// Answers a saved question.
+    ///
+    /// # Errors
+    /// If it cannot be asked so, or nobody answers.
+    pub async fn saved(
+        &self,
+        name: &str,
+        values: &[(String, String)],
+    ) -> Result<Answer, ClientError> {
+        self.ask("saved", json!({ "name": name, "values": values }), QUERY).await
     }
 
     /// Has the running minute's pages written, and waits until all that is in the log now is

@@ -7,14 +7,11 @@ use std::{
 };
 
 use questline_runtime::{CancellationToken, metrics::Metrics};
-use serde::Serialize;
 
 /// What a person wants to know at a glance. Sums are since the start.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Figures {
     pub(crate) stored: u64,
-    pub(crate) rejected: u64,
-    pub(crate) deferred: u64,
     pub(crate) accepted: u64,
     pub(crate) duplicate: u64,
     pub(crate) dead_lettered: u64,
@@ -27,8 +24,6 @@ impl Figures {
         let process = |outcome: &str| metrics.process_records.get_or_create(&outcome.into()).get();
         Self {
             stored: ingest("stored"),
-            rejected: ingest("rejected"),
-            deferred: ingest("deferred"),
             accepted: process("accepted"),
             duplicate: process("duplicate"),
             dead_lettered: process("dead_lettered"),

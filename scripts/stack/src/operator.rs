@@ -22,11 +22,15 @@ use questline_events::{
     limits::{QUERY_ROWS, QUERY_TIMEOUT},
 };
 use questline_ingest::Ingest;
-use questline_runtime::{clock::SystemClock, problem::Problem};
+use questline_runtime::{
+    clock::{SystemClock, now_micros},
+    problem::Problem,
+};
 use questline_stores::{
     Topic,
     log::Log,
-    warehouse::{Query as _, QueryError, QueryLimits},
+    saved::{Ask as _, Saved},
+    warehouse::{self, Query as _, QueryError, QueryLimits},
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -48,6 +52,7 @@ pub(crate) fn routes(operator: Operator) -> Router {
     let operator = Arc::new(operator);
     Router::new()
         .route("/operator/query", post(query))
+        .route("/operator/saved", post(saved))
         .route("/operator/settle", post(settle))
         .route("/operator/reprocess", post(reprocess))
         .layer(middleware::from_fn_with_state(operator.clone(), guard))
@@ -87,10 +92,32 @@ struct Sql {
     sql: String,
 }
 
+const LIMITS: QueryLimits = QueryLimits { timeout: QUERY_TIMEOUT, rows: QUERY_ROWS };
+
 async fn query(State(operator): State<Arc<Operator>>, Json(Sql { sql }): Json<Sql>) -> Response {
     let Some(warehouse) = operator.warehouse.get() else { return unavailable(OPENING) };
-    let limits = QueryLimits { timeout: QUERY_TIMEOUT, rows: QUERY_ROWS };
-    match warehouse.query(&sql, limits).await {
+    told(warehouse.query(&sql, LIMITS).await)
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    name: String,
+    values: Vec<(String, String)>,
+}
+
+async fn saved(State(operator): State<Arc<Operator>>, Json(asked): Json<Asked>) -> Response {
+    let Some(warehouse) = operator.warehouse.get() else { return unavailable(OPENING) };
+    let values = asked.values.iter().map(|(name, value)| (&**name, &**value));
+    match Saved::named(&asked.name).and_then(|saved| saved.ask(values, now_micros())) {
+        Ok(question) => told(warehouse.ask(&question, LIMITS).await),
+        Err(error) => {
+            Problem::new(StatusCode::BAD_REQUEST, "saved", error.to_string()).into_response()
+        }
+    }
+}
+
+fn told(answer: Result<warehouse::Answer, QueryError>) -> Response {
+    match answer {
         Ok(answer) => Json(Answer { columns: answer.columns, rows: answer.rows }).into_response(),
         Err(QueryError::Unavailable(cause)) => unavailable(&cause.to_string()),
         Err(error) => {
@@ -110,7 +137,7 @@ async fn reprocess(State(operator): State<Arc<Operator>>, body: Bytes) -> Respon
 }
 
 /// After a crash that may take a moment.
-const OPENING: &str = "the warehouse is still being opened: try again in a moment";
+pub(crate) const OPENING: &str = "the warehouse is still being opened: try again in a moment";
 
 fn unavailable(detail: &str) -> Response {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "warehouse", detail).into_response()

@@ -1,36 +1,45 @@
-//! `/`: live figures and links, for a person who has just started the stack.
+//! The dashboard over the stack's own warehouse, at `/`.
 
 use std::sync::Arc;
 
-use axum::{
-    Json, Router,
-    http::header,
-    response::{Html, IntoResponse as _},
-    routing::get,
+use async_trait::async_trait;
+use axum::Router;
+use questline_dashboard::{Config, Form};
+use questline_events::Rules;
+use questline_runtime::{CancellationToken, clock::SystemClock, metrics::Metrics};
+use questline_stores::{
+    saved::{Ask, Question},
+    warehouse::{Answer, QueryError, QueryLimits},
 };
-use questline_runtime::metrics::Metrics;
-use serde_json::json;
 
-use crate::{figures::Figures, processing::Warehouse};
+use crate::{arguments::LOCAL, operator::OPENING, processing::Warehouse};
 
-pub(crate) fn routes(metrics: Arc<Metrics>, warehouse: Warehouse) -> Router {
-    let figures = move || {
-        let open = warehouse.get().is_some();
-        let figures = json!({ "figures": Figures::of(&metrics), "warehouse_open": open });
-        async move { Json(figures) }
-    };
-    let script =
-        || async { ([(header::CONTENT_TYPE, "text/javascript")], include_str!("page.js")) };
-    Router::new()
-        .route("/figures.json", get(figures))
-        .route("/page.js", get(script))
-        .route("/", get(index))
+pub(crate) fn routes(
+    metrics: Arc<Metrics>,
+    warehouse: Warehouse,
+    rules: Arc<Rules>,
+    stop: CancellationToken,
+) -> Router {
+    questline_dashboard::routes(Config {
+        source: Arc::new(Opening(warehouse)),
+        metrics: Some(metrics),
+        rules,
+        form: Some(Form { ingest: String::new(), key: LOCAL.to_owned() }),
+        password: None,
+        clock: SystemClock::shared(),
+        stop,
+    })
 }
 
-async fn index() -> axum::response::Response {
-    // The page runs its own script and nothing else.
-    let policy =
-        "default-src 'none'; connect-src 'self'; script-src 'self'; style-src 'unsafe-inline'";
-    let script = [(header::CONTENT_SECURITY_POLICY, policy)];
-    (script, Html(include_str!("index.html"))).into_response()
+/// The warehouse, which may be opened after the page.
+struct Opening(Warehouse);
+
+#[async_trait]
+impl Ask for Opening {
+    async fn ask(&self, question: &Question, limits: QueryLimits) -> Result<Answer, QueryError> {
+        match self.0.get() {
+            Some(warehouse) => warehouse.ask(question, limits).await,
+            None => Err(QueryError::Unavailable(OPENING.into())),
+        }
+    }
 }

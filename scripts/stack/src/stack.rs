@@ -68,9 +68,12 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         reprocess: OnceLock::new(),
         rules: rulebook.rules.clone(),
     };
-    let routes = app(ingest.clone())
-        .merge(operator::routes(operator))
-        .merge(page::routes(metrics.clone(), warehouse.clone()));
+    let routes = app(ingest.clone()).merge(operator::routes(operator)).merge(page::routes(
+        metrics.clone(),
+        warehouse.clone(),
+        rulebook.rules.clone(),
+        stop.clone(),
+    ));
     let limits =
         ServeLimits { head_timeout: HEAD_TIMEOUT, connections: CONNECTIONS, drain: SHUTDOWN / 4 };
     let serving = tokio::spawn(serve::http(listener, routes, limits, stop.clone()));

@@ -136,3 +136,12 @@ pub const BOOT_SILENCE: Duration = Duration::from_secs(3 * 60);
 pub const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// A query of a person may return this many rows.
 pub const QUERY_ROWS: usize = 100_000;
+
+/// The page shows an answer this long before it asks again: however many look at it.
+pub const DASHBOARD_FRESH: Duration = Duration::from_secs(4);
+/// Answers kept that long.
+pub const DASHBOARD_ANSWERS: usize = 64;
+/// Streams of the page at a time: each costs a question a second.
+pub const DASHBOARD_STREAMS: usize = 16;
+/// Seconds of figures that a page sees when it is opened.
+pub const DASHBOARD_SECONDS: usize = 300;

@@ -100,6 +100,14 @@ impl Registry {
     pub fn get(&self, code: i64) -> Option<&EventType> {
         self.types.get(&code)
     }
+
+    /// Codes and names, in the order of the codes.
+    #[must_use]
+    pub fn names(&self) -> Vec<(i64, &str)> {
+        let mut names: Vec<_> = self.types.iter().map(|(code, t)| (*code, &*t.name)).collect();
+        names.sort_unstable();
+        names
+    }
 }
 
 #[cfg(test)]

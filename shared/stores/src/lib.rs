@@ -6,6 +6,7 @@ pub mod contract;
 pub mod letters;
 pub mod log;
 pub mod record;
+pub mod saved;
 pub mod topic;
 pub mod warehouse;
 

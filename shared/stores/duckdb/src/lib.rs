@@ -17,6 +17,7 @@ use async_trait::async_trait;
 use database::Database;
 use questline_stores::{
     letters::{Cursor, Letters, Selection, WaitingLetter},
+    saved::{Ask, Question, Value},
     warehouse::{
         Answer, LedgerState, Query, QueryError, QueryLimits, Rows, Settled, Warehouse,
         WarehouseError,
@@ -102,6 +103,38 @@ impl DuckdbWarehouse {
         let looked = tokio::task::spawn_blocking(move || work(&database)).await;
         looked.unwrap_or_else(|panicked| Err(WarehouseError::Unavailable(panicked.into())))
     }
+
+    /// One SELECT on a connection of its own: rows go on being written meanwhile.
+    async fn select(
+        &self,
+        sql: &str,
+        values: Vec<Value>,
+        limits: QueryLimits,
+    ) -> Result<Answer, QueryError> {
+        let unavailable = |cause: questline_stores::Cause| QueryError::Unavailable(cause);
+        let turn = tokio::time::timeout(limits.timeout, self.turns.clone().acquire_owned());
+        let turn = turn.await.map_err(|_| QueryError::Timeout(limits.timeout))?;
+        let connection = self
+            .reader
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .connection()
+            .map_err(|error| unavailable(error.into()))?;
+        let interrupt = connection.interrupt_handle();
+        let sql = sql.to_owned();
+        let mut work = tokio::task::spawn_blocking(move || {
+            // Kept until the query has really ended.
+            let _turn = turn;
+            query::run(&connection, &sql, &values, limits)
+        });
+        match tokio::time::timeout(limits.timeout, &mut work).await {
+            Ok(done) => done.map_err(|panicked| unavailable(panicked.into()))?,
+            Err(_) => {
+                interrupt.interrupt();
+                Err(QueryError::Timeout(limits.timeout))
+            }
+        }
+    }
 }
 
 #[async_trait]
@@ -152,28 +185,14 @@ impl Letters for DuckdbWarehouse {
 #[async_trait]
 impl Query for DuckdbWarehouse {
     async fn query(&self, sql: &str, limits: QueryLimits) -> Result<Answer, QueryError> {
-        let unavailable = |cause: questline_stores::Cause| QueryError::Unavailable(cause);
-        let turn = tokio::time::timeout(limits.timeout, self.turns.clone().acquire_owned());
-        let turn = turn.await.map_err(|_| QueryError::Timeout(limits.timeout))?;
-        let connection = self
-            .reader
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .connection()
-            .map_err(|error| unavailable(error.into()))?;
-        let interrupt = connection.interrupt_handle();
-        let sql = sql.to_owned();
-        let mut work = tokio::task::spawn_blocking(move || {
-            // Kept until the query has really ended.
-            let _turn = turn;
-            query::run(&connection, &sql, limits)
-        });
-        match tokio::time::timeout(limits.timeout, &mut work).await {
-            Ok(done) => done.map_err(|panicked| unavailable(panicked.into()))?,
-            Err(_) => {
-                interrupt.interrupt();
-                Err(QueryError::Timeout(limits.timeout))
-            }
-        }
+        self.select(sql, Vec::new(), limits).await
+    }
+}
+
+#[async_trait]
+impl Ask for DuckdbWarehouse {
+    async fn ask(&self, question: &Question, limits: QueryLimits) -> Result<Answer, QueryError> {
+        let values = question.values.iter().map(|(_, value)| value.clone()).collect();
+        self.select(question.duckdb, values, limits).await
     }
 }

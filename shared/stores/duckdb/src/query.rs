@@ -5,19 +5,26 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch, cast::AsArray as _, types::TimestampMicrosecondType};
 use arrow_json::{WriterBuilder, writer::JsonArray};
 use arrow_schema::{Field, Schema};
-use duckdb::Connection;
-use questline_stores::warehouse::{Answer, QueryError, QueryLimits};
-use serde_json::{Map, Value};
+use duckdb::{
+    Connection, params_from_iter,
+    types::{self, TimeUnit},
+};
+use questline_stores::{
+    saved::Value,
+    warehouse::{Answer, QueryError, QueryLimits},
+};
+use serde_json::{Map, Value as Json};
 
 /// Answers `sql`, if it is exactly one SELECT.
 pub(crate) fn run(
     connection: &Connection,
     sql: &str,
+    values: &[Value],
     limits: QueryLimits,
 ) -> Result<Answer, QueryError> {
     only_select(connection, sql)?;
     connection.execute_batch("BEGIN TRANSACTION READ ONLY").map_err(said)?;
-    let answer = select(connection, sql, limits);
+    let answer = select(connection, sql, values, limits);
     // The connection is dropped after this; what cannot be rolled back was never written.
     _ = connection.execute_batch("ROLLBACK");
     answer
@@ -28,7 +35,7 @@ fn only_select(connection: &Connection, sql: &str) -> Result<(), QueryError> {
     let parsed: String = connection
         .query_row("SELECT json_serialize_sql(?::VARCHAR)::VARCHAR", [sql], |row| row.get(0))
         .map_err(said)?;
-    let parsed: Value = serde_json::from_str(&parsed)
+    let parsed: Json = serde_json::from_str(&parsed)
         .map_err(|error| QueryError::Invalid(format!("the query cannot be read: {error}")))?;
     if parsed["error"] == true {
         let why = parsed["error_message"].as_str().unwrap_or_default();
@@ -40,9 +47,15 @@ fn only_select(connection: &Connection, sql: &str) -> Result<(), QueryError> {
     }
 }
 
-fn select(connection: &Connection, sql: &str, limits: QueryLimits) -> Result<Answer, QueryError> {
+fn select(
+    connection: &Connection,
+    sql: &str,
+    values: &[Value],
+    limits: QueryLimits,
+) -> Result<Answer, QueryError> {
     let mut statement = connection.prepare(sql).map_err(said)?;
-    let schema = statement.stream_arrow([]).map_err(said)?.get_schema();
+    let values = params_from_iter(values.iter().map(bound));
+    let schema = statement.stream_arrow(values).map_err(said)?.get_schema();
     let columns = schema.fields().iter().map(|field| field.name().clone()).collect();
     let mut answer = Answer { columns, rows: Vec::new() };
     // Step by step: the iterator of the stream would panic where a query fails on the way.
@@ -56,8 +69,16 @@ fn select(connection: &Connection, sql: &str, limits: QueryLimits) -> Result<Ans
     Ok(answer)
 }
 
+fn bound(value: &Value) -> types::Value {
+    match value {
+        Value::Text(text) => text.clone().map_or(types::Value::Null, types::Value::Text),
+        Value::Integer(number) => number.map_or(types::Value::Null, types::Value::BigInt),
+        Value::Moment(micros) => types::Value::Timestamp(TimeUnit::Microsecond, *micros),
+    }
+}
+
 /// The rows of a batch as JSON values. Columns are numbered on the way: two may have one name.
-fn json(batch: &RecordBatch) -> Result<Vec<Vec<Value>>, QueryError> {
+fn json(batch: &RecordBatch) -> Result<Vec<Vec<Json>>, QueryError> {
     let unreadable = |error: &dyn std::error::Error| {
         QueryError::Invalid(format!("a column of the answer cannot be shown as JSON: {error}"))
     };
@@ -71,7 +92,7 @@ fn json(batch: &RecordBatch) -> Result<Vec<Vec<Value>>, QueryError> {
     let mut writer =
         WriterBuilder::new().with_explicit_nulls(true).build::<_, JsonArray>(Vec::new());
     writer.write(&batch).and_then(|()| writer.finish()).map_err(|error| unreadable(&error))?;
-    let rows: Vec<Map<String, Value>> =
+    let rows: Vec<Map<String, Json>> =
         serde_json::from_slice(&writer.into_inner()).map_err(|error| unreadable(&error))?;
     let columns = batch.num_columns();
     Ok(rows

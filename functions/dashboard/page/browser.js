@@ -1,0 +1,139 @@
+// The event browser: events as they come, what was sent beside what it became.
+
+import { bytes, h, quoted } from "./dom.js";
+import * as filters from "./filters.js";
+import { clock, count, moment } from "./format.js";
+import * as form from "./form.js";
+import { rows as rowsOf, stream } from "./source.js";
+import * as types from "./types.js";
+
+const KEEP = 200;
+/** Columns that tell what became of an event, in the order in which people look for them. */
+const BECAME = ["event_name", "timestamp", "country", "device_category", "device_tier", "level_id", "moves_used", "time_seconds", "duration_sec", "price_usd", "transaction_id", "session_id", "platform", "app_version", "is_paying_user", "days_since_install", "app_id"];
+
+export const sent = (row) => (row.raw_base64 === null ? null : bytes(row.raw_base64));
+
+function facts(row) {
+  const known = BECAME.filter((name) => row[name] !== null);
+  return h("dl", {}, known.map((name) => [h("dt", {}, name), h("dd", {}, quoted(name === "timestamp" ? moment(row[name]) : row[name]))]));
+}
+
+function pretty(text) {
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    return text;
+  }
+}
+
+function detail(row) {
+  const place = `${row.source_log}/${row.source_partition}/${row.source_offset}`;
+  const bad = row.verdict !== "accepted";
+  const left = bad
+    ? [h("h4", {}, "As it was sent"), h("pre", { tabindex: 0 }, quoted(sent(row) ?? ""))]
+    : [h("h4", {}, "Parameters as sent"), h("pre", { tabindex: 0 }, quoted(pretty(row.parameters ?? "{}"))), row.extras ? h("h4", {}, "Members without a column") : null, row.extras ? h("pre", { tabindex: 0 }, quoted(pretty(row.extras))) : null];
+  const right = bad
+    ? [h("h4", {}, "What became of it"), h("p", {}, "A dead letter: ", h("b", {}, row.verdict), row.detail ? [", at ", h("code", {}, quoted(row.detail))] : "", "."), h("p", { class: "soft" }, "It is kept as it is, and comes back by ", h("code", {}, `questline reprocess --reason ${row.verdict}`), ".")]
+    : [h("h4", {}, "What became of it"), facts(row)];
+  return h("div", { class: "both" }, h("div", {}, left), h("div", {}, right, h("p", { class: "soft" }, "On the log at ", h("code", {}, place))));
+}
+
+function line(row) {
+  const good = row.verdict === "accepted";
+  const who = good ? row.user_id : row.key_base64 === null ? null : bytes(row.key_base64);
+  const what = good ? (row.event_name ?? `type ${row.event_type}`) : (row.detail ?? "");
+  const element = h(
+    "details",
+    { class: "event", "data-id": row.event_id ?? "", "data-verdict": row.verdict },
+    h(
+      "summary",
+      {},
+      h("time", { datetime: row.received_at }, clock(row.received_at)),
+      h("span", { class: "badge", "data-state": good ? "good" : "bad" }, row.verdict),
+      h("span", { class: "what" }, quoted(what), row.level_id === null ? null : [" · level ", quoted(row.level_id)]),
+      h("span", { class: "who" }, who === null ? "" : quoted(who)),
+      h("code", { class: "id" }, row.event_id === null ? "" : quoted(row.event_id)),
+    ),
+  );
+  element.addEventListener("toggle", () => element.open && element.children.length === 1 && element.append(detail(row)));
+  return element;
+}
+
+function field(label, input) {
+  return h("label", {}, label, " ", input);
+}
+
+function controls(reasons) {
+  const options = (pairs) => pairs.map(([value, text]) => h("option", { value }, text));
+  const verdicts = [["", "any"], ["accepted", "accepted"], ["dead_lettered", "dead letters"], ...reasons.map((reason) => [reason, `· ${reason}`])];
+  const kinds = [["", "any"], ...types.all().map(([code, name]) => [String(code), name])];
+  const element = h(
+    "form",
+    { class: "filters small", "aria-label": "Which events", onsubmit: (event) => event.preventDefault() },
+    field("Player", h("input", { name: "user", type: "search", placeholder: "user_id, exactly", maxlength: 128, autocomplete: "off" })),
+    field("Type", h("select", { name: "type" }, options(kinds))),
+    field("Verdict", h("select", { name: "verdict" }, options(verdicts))),
+    field("Release", h("input", { name: "release", type: "search", placeholder: "app_version", maxlength: 64, size: 10, autocomplete: "off" })),
+  );
+  const names = ["user", "type", "verdict", "release"];
+  const show = () => names.forEach((name) => (element.elements[name].value = filters.get(name)));
+  element.addEventListener("change", () => filters.set(Object.fromEntries(names.map((name) => [name, element.elements[name].value]))));
+  show();
+  return element;
+}
+
+export function start(section, { reasons, form: where }) {
+  const list = h("div", { class: "list", role: "log", "aria-label": "Events, the latest first", "aria-live": "off" });
+  const word = h("p", { class: "word", role: "status" }, "Asking…");
+  const pause = h("button", { type: "button", "aria-pressed": "false" }, "Pause");
+  const head = h("header", {}, h("h3", {}, "As they come"), pause, controls(reasons));
+  const panels = h("div", { class: "panels" });
+  const browser = h("article", { class: "panel browser", "aria-label": "Event browser" }, head, word, list);
+  panels.append(browser);
+  if (where) panels.append(form.start(where));
+  section.append(panels);
+
+  let [handle, held, waiting] = [null, false, []];
+  const add = (news) => {
+    if (held) {
+      waiting = [...news, ...waiting].slice(0, KEEP);
+      pause.textContent = `Go on (${count(waiting.length)} new)`;
+      return;
+    }
+    list.prepend(...news.map(line));
+    while (list.children.length > KEEP) list.lastElementChild.remove();
+    word.textContent = list.children.length ? "" : "No event fits. Type and release filter what became a row: a dead letter has neither.";
+  };
+  pause.addEventListener("click", () => {
+    held = !held;
+    pause.setAttribute("aria-pressed", String(held));
+    pause.textContent = held ? "Go on" : "Pause";
+    if (!held) add(waiting.splice(0));
+  });
+  const asked = () => {
+    const { from_time, app_id } = filters.common();
+    const given = { from_time, app_id, user_id: filters.get("user"), event_type: filters.get("type"), verdict: filters.get("verdict"), app_version: filters.get("release"), most: KEEP };
+    return Object.entries(given).filter(([, value]) => value !== "");
+  };
+  let key;
+  const open = () => {
+    const given = asked();
+    const next = JSON.stringify(given.filter(([name]) => name !== "from_time").concat(filters.get("range")));
+    if (next === key) return;
+    key = next;
+    handle?.close();
+    list.replaceChildren();
+    word.textContent = "Asking…";
+    handle = stream(`/api/events?${new URLSearchParams(given)}`, {
+      message: (answer) => add(rowsOf(answer)),
+      broken: (why) => (word.textContent = why),
+      silent: () => {
+        word.textContent = "The stream has broken off; it comes back by itself.";
+        // It begins anew, with what it has shown before.
+        list.replaceChildren();
+      },
+    });
+  };
+  filters.onchange(open);
+  open();
+}

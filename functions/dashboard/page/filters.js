@@ -1,0 +1,71 @@
+// What is shown, kept in the address: a link to the page is a link to what one sees.
+
+const SPANS = { "1h": 3600, "6h": 6 * 3600, "24h": 86400, "7d": 7 * 86400, "14d": 14 * 86400, "30d": 30 * 86400 };
+/** Wide enough that the two weeks of a fresh stack are seen. */
+export const USUAL = "14d";
+const NAMES = ["range", "from", "to", "app", "platform", "country", "release", "user", "type", "verdict"];
+/** Answers within so many seconds are one answer, whoever asks. */
+const ROUND = 5;
+
+const changed = new EventTarget();
+let values = read();
+
+function read() {
+  const given = new URLSearchParams(location.search);
+  return Object.fromEntries(NAMES.map((name) => [name, given.get(name) ?? ""]));
+}
+
+export const get = (name) => values[name];
+
+export function set(news) {
+  values = { ...values, ...news };
+  const kept = new URLSearchParams(NAMES.filter((name) => values[name]).map((name) => [name, values[name]]));
+  history.replaceState(null, "", `${location.pathname}${kept.size ? `?${kept}` : ""}${location.hash}`);
+  changed.dispatchEvent(new Event("change"));
+}
+
+export const onchange = (listener) => changed.addEventListener("change", listener);
+
+addEventListener("popstate", () => {
+  values = read();
+  changed.dispatchEvent(new Event("change"));
+});
+
+const iso = (seconds) => new Date(seconds * 1000).toISOString();
+
+function between() {
+  const [from, to] = [Date.parse(`${values.from}Z`) / 1000, Date.parse(`${values.to}Z`) / 1000];
+  return values.range === "between" && from < to ? [from, to] : null;
+}
+
+/** From and to in seconds since 1970; `span` looks at so many seconds whatever the range is. */
+export function range(span) {
+  const fixed = span ? null : between();
+  if (fixed) return fixed;
+  const to = (Math.floor(Date.now() / 1000 / ROUND) + 1) * ROUND;
+  return [to - (span ?? SPANS[values.range] ?? SPANS[USUAL]), to];
+}
+
+/** Seconds of a bucket, so that a plot has some hundreds of them. */
+export function bucket([from, to]) {
+  return [60, 300, 900, 3600, 86400].find((size) => (to - from) / size <= 400) ?? 86400;
+}
+
+/** The start of every bucket of a range: one without a row is a zero, not a gap. */
+export function buckets([from, to], size) {
+  const starts = [];
+  for (let at = Math.floor(from / size) * size; at < to; at += size) starts.push(at);
+  return starts;
+}
+
+/** The parameters that every question has. */
+export function common(span) {
+  const [from, to] = range(span);
+  return { from_time: iso(from), to_time: iso(to), app_id: values.app };
+}
+
+/** Days are told whole; a plot of one day says little. */
+export function days() {
+  const [from, to] = range();
+  return { ...common(), from_time: iso(Math.min(from, to - 14 * 86400)) };
+}

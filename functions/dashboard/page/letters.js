@@ -1,0 +1,82 @@
+// Dead letters: by reason, and the latest of one with its very bytes.
+
+import { bytes, h, quoted } from "./dom.js";
+import * as filters from "./filters.js";
+import { count, moment } from "./format.js";
+import { panel } from "./panel.js";
+
+const WORDS = {
+  malformed_json: "is no JSON, or names a member twice",
+  not_an_object: "is JSON, but no object",
+  missing_app: "came without the app of a write key",
+  missing_field: "lacks a member that every event has",
+  wrong_type: "has a member of another type",
+  invalid_timestamp: "has a timestamp that is no RFC 3339",
+  timestamp_in_future: "happened more than an hour after it arrived",
+  timestamp_too_old: "happened more than a year ago",
+  invalid_parameters: "has parameters that its type does not allow",
+  too_large: "is larger than an event may be",
+  too_deep: "is nested deeper than an event may be",
+  unregistered_type: "has a type that is not registered",
+  warehouse_refused: "was refused by the warehouse",
+};
+
+let chosen = "";
+
+function reasons(body, { rows }, choose) {
+  const most = Math.max(...rows.map((row) => row.written));
+  const lines = rows.map((row) =>
+    h(
+      "tr",
+      { "data-chosen": row.reason === chosen },
+      h("th", { scope: "row" }, h("button", { type: "button", class: "link", "aria-pressed": String(row.reason === chosen), onclick: () => choose(row.reason === chosen ? "" : row.reason) }, row.reason), h("small", {}, WORDS[row.reason] ?? "")),
+      h("td", { class: "number bar warm", "--part": `${(100 * row.written) / most}%` }, count(row.written)),
+      h("td", { class: "number" }, count(row.waiting)),
+      h("td", { class: "number" }, count(row.held)),
+      h("td", {}, moment(row.last_at).slice(5)),
+    ),
+  );
+  const head = ["Reason", "Letters", "Waiting", "Held", "Last"].map((name, at) => h("th", { scope: "col", class: at > 0 && at < 4 ? "number" : null }, name));
+  body.replaceChildren(h("div", { class: "scroll", tabindex: 0 }, h("table", { class: "lines" }, h("caption", { class: "unseen" }, "Dead letters by reason"), h("thead", {}, h("tr", {}, head)), h("tbody", {}, lines))));
+}
+
+function sample(row) {
+  const fate = row.would_fail === null ? h("p", { class: "fate", "data-state": "good" }, "A reprocess now would accept it.") : h("p", { class: "fate", "data-state": "bad" }, "A reprocess now would fail again: ", quoted(row.would_fail), ". Name a mend: --set, --rename or --cast.");
+  const fault = row.detail ? ["at ", h("code", {}, quoted(row.detail))] : [];
+  return h(
+    "li",
+    {},
+    h("p", {}, h("span", { class: "badge", "data-state": "bad" }, row.reason), " ", ...fault, h("span", { class: "soft" }, ` arrived ${moment(row.received_at)}, app `, quoted(row.app_id ?? "none"), row.attempts ? `, brought back ${row.attempts} times` : "", row.held ? ", held" : "")),
+    h("pre", { tabindex: 0, "aria-label": "The bytes as they were sent" }, quoted(row.raw_base64 === null ? "" : bytes(row.raw_base64))),
+    fate,
+  );
+}
+
+export function start(section) {
+  const panels = h("div", { class: "panels" });
+  section.append(panels);
+  const choose = (reason) => {
+    chosen = reason;
+    list.look();
+    samples.look();
+  };
+  const list = panel(panels, {
+    title: "By reason",
+    note: "choose one to see its letters",
+    question: () => ({ name: "events_dlq/by_reason", parameters: filters.common() }),
+    empty: "No dead letter in this range: every event that was judged became a row, or had come before.",
+    every: 10,
+    draw: (body, answer) => reasons(body, answer, choose),
+  });
+  const samples = panel(panels, {
+    title: "The latest letters",
+    note: "the bytes as they were sent, and what would become of them now",
+    question: () => ({ name: "events_dlq/samples", parameters: { ...filters.common(), reason: chosen, most: 8 } }),
+    empty: "No dead letter in this range.",
+    every: 10,
+    draw(body, { rows }) {
+      const command = `questline reprocess${chosen ? ` --reason ${chosen}` : ""} --dry-run`;
+      body.replaceChildren(h("p", {}, "All of them: ", h("code", {}, command)), h("ul", { class: "samples" }, rows.map(sample)));
+    },
+  });
+}

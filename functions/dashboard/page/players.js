@@ -1,0 +1,110 @@
+// Players and what they pay, day by day.
+
+import { h } from "./dom.js";
+import * as filters from "./filters.js";
+import { count, share, short, usd, usdFine } from "./format.js";
+import { panel } from "./panel.js";
+import { plot } from "./plot.js";
+import { ask } from "./source.js";
+
+const x = (rows) => rows.map((row) => Date.parse(row.event_date) / 1000);
+const values = (rows, name) => rows.map((row) => row[name]);
+
+/** Days that are not closed yet, in words. */
+function provisional(body, rows) {
+  const open = rows.filter((row) => row.provisional).length;
+  body.querySelector(".provisional")?.remove();
+  if (open) {
+    const all = open === rows.length ? "These days are" : open === 1 ? "The last day is" : `${open} of these days are`;
+    body.append(h("p", { class: "provisional" }, `${all} provisional: not closed by the daily run yet, counted from the rows as received.`));
+  }
+}
+
+function inner(body) {
+  return body.firstElementChild ?? body.appendChild(h("div"));
+}
+
+function active(body, { rows }) {
+  plot(inner(body), {
+    title: "Players",
+    x: x(rows),
+    lines: [
+      { label: "active", colour: "--plot-1", values: values(rows, "players"), fill: true, format: count },
+      { label: "new", colour: "--plot-3", dash: [6, 4], values: values(rows, "new_players"), format: count },
+      { label: "sessions", colour: "--plot-5", dash: [2, 3], values: values(rows, "sessions"), format: count },
+    ],
+  });
+  provisional(body, rows);
+}
+
+function retention(body, { rows }) {
+  plot(inner(body), {
+    title: "Retention by install day",
+    x: x(rows),
+    format: share,
+    max: 1,
+    lines: [
+      { label: "day 1", colour: "--plot-1", values: values(rows, "d1_retention") },
+      { label: "day 7", colour: "--plot-2", dash: [6, 4], values: values(rows, "d7_retention") },
+    ],
+  });
+  provisional(body, rows);
+}
+
+function revenue(body, { rows }) {
+  plot(inner(body), {
+    title: "Revenue",
+    x: x(rows),
+    format: (value) => `$${short(value)}`,
+    lines: [{ label: "revenue", colour: "--plot-3", bars: true, values: values(rows, "revenue_usd"), format: usd }],
+  });
+  provisional(body, rows);
+}
+
+function means(body, { rows }) {
+  plot(inner(body), {
+    title: "ARPDAU and payers",
+    x: x(rows),
+    format: usdFine,
+    lines: [
+      { label: "ARPDAU", colour: "--plot-2", values: values(rows, "arpdau"), fill: true },
+    ],
+  });
+  const sum = (name) => rows.reduce((total, row) => total + row[name], 0);
+  const payers = `${count(sum("payers"))} payers by day in all, ${count(sum("purchases"))} purchases`;
+  body.querySelector(".sum")?.remove();
+  body.append(h("p", { class: "sum" }, rows.every((row) => row.arpdau === null) ? `${payers}. Means are told where one app, and one platform and country or all of them, are asked for.` : `${payers}.`));
+  provisional(body, rows);
+}
+
+/** Platform and country, as they occur. */
+function cells() {
+  const select = (name, label) =>
+    h("label", {}, label, " ", h("select", { name, onchange: (event) => filters.set({ [name]: event.target.value }) }, h("option", { value: "" }, "all")));
+  const form = h("form", { class: "filters small", "aria-label": "Of which players" }, select("platform", "Platform"), select("country", "Country"));
+  ask("events/cells", { ...filters.days(), most: 1000 }).then(({ rows }) => {
+    for (const name of ["platform", "country"]) {
+      const field = form.elements[name];
+      const found = [...new Set(rows.map((row) => row[name]))];
+      if (filters.get(name) && !found.includes(filters.get(name))) found.push(filters.get(name));
+      field.append(...found.map((value) => h("option", { value }, value)));
+      field.value = filters.get(name);
+    }
+  }, () => {});
+  return form;
+}
+
+export function start(section) {
+  const panels = h("div", { class: "panels" });
+  section.append(panels);
+  const days = () => ({ name: "user_daily_metrics/days", parameters: filters.days() });
+  const paid = () => ({
+    name: "revenue_daily_metrics/days",
+    parameters: { ...filters.days(), platform: filters.get("platform"), country: filters.get("country") },
+  });
+  const empty = "Nobody played in these days.";
+  panel(panels, { title: "Active players", note: "whole days, at least the last 14", question: days, empty, every: 30, draw: active });
+  panel(panels, { title: "Retention", note: "of those first seen on a day, who came back", question: days, empty, every: 30, draw: retention });
+  panel(panels, { title: "Revenue", controls: cells(), question: paid, empty, every: 30, draw: revenue });
+  panel(panels, { title: "Revenue per active player", note: "ARPDAU", question: paid, empty, every: 30, draw: means });
+}

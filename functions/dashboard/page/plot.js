@@ -1,0 +1,117 @@
+// Plots over time, by uPlot: in the page's colours, and reachable by keyboard.
+
+import { h } from "./dom.js";
+import { short } from "./format.js";
+
+// uPlot's own are of twelve hours. Each: seconds of a step, the text, and what is added at a new year,
+// a new month, a new day.
+const day = "\n{D} {MMM}";
+const TIMES = [
+  [365 * 86400, "{YYYY}", null, null, null, null, null, null, 1],
+  [28 * 86400, "{MMM}", "\n{YYYY}", null, null, null, null, null, 1],
+  [86400, "{D} {MMM}", "\n{YYYY}", null, null, null, null, null, 1],
+  [60, "{HH}:{mm}", day, null, day, null, null, null, 1],
+  [1, "{HH}:{mm}:{ss}", day, null, day, null, null, null, 1],
+];
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const plots = new Set();
+
+const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+function axis(more) {
+  const font = "12px system-ui, sans-serif";
+  return {
+    stroke: () => css("--soft"),
+    font,
+    grid: { stroke: () => css("--line"), width: 1 },
+    ticks: { show: false },
+    ...more,
+  };
+}
+
+function series({ label, colour, dash, fill, bars, format = short, width = 2 }) {
+  const stroke = () => css(colour);
+  return {
+    label,
+    stroke,
+    width: bars ? 0 : width,
+    dash,
+    fill: bars || fill ? () => `color-mix(in srgb, ${css(colour)} ${bars ? 85 : 16}%, transparent)` : undefined,
+    paths: bars ? uPlot.paths.bars({ size: [0.7, 40], radius: 0.15 }) : undefined,
+    points: { show: false },
+    spanGaps: false,
+    value: (_, value) => (value === null ? "–" : format(value)),
+  };
+}
+
+/**
+ * Keeps a plot in `body`: made once, then given new data. `x` is in seconds, or in places of `labels`;
+ * `span` are the ends of the axis, whatever there is to show.
+ */
+export function plot(body, { title, x, lines, height = 220, labels, format = short, max, span }) {
+  const shape = JSON.stringify([lines.map(({ label, colour }) => [label, colour]), labels?.length]);
+  const data = [x, ...lines.map((line) => line.values)];
+  const kept = body.plot;
+  if (kept && kept.shape === shape) {
+    kept.labels = labels;
+    kept.span = span;
+    kept.uplot.setData(data);
+    latest(kept.uplot);
+    return kept.uplot;
+  }
+  kept?.end();
+  const frame = h("div", { class: "plot", role: "img", tabindex: 0, "aria-label": `${title}: a plot. Its numbers stand below; arrow keys move through it.` });
+  body.replaceChildren(frame);
+  const keep = { shape, labels, span };
+  const options = {
+    width: Math.max(200, body.clientWidth),
+    height,
+    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+    cursor: { y: false, points: { size: 7 } },
+    legend: { live: true },
+    scales: {
+      x: { time: !labels, range: (_, min, most) => (labels ? [min - 0.6, most + 0.6] : (keep.span ?? [min, Math.max(most, min + 1)])) },
+      y: { range: (_, min, most) => [Math.min(0, min), max ?? Math.max(1e-9, most) * 1.12] },
+    },
+    axes: [
+      axis(labels ? { values: (_, places) => places.map((place) => keep.labels[place] ?? ""), space: 44 } : { values: TIMES, space: 70 }),
+      axis({ size: 52, gap: 4, values: (_, values) => values.map((value) => format(value)), space: 36 }),
+    ],
+    series: [
+      labels
+        ? { label: "Level", value: (_, place) => (place === null ? "–" : keep.labels[place]) }
+        : { label: "Time", value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" },
+      ...lines.map((line) => series({ format, ...line })),
+    ],
+  };
+  keep.uplot = new uPlot(options, data, frame);
+  latest(keep.uplot);
+  keep.uplot.over.addEventListener("mouseleave", () => latest(keep.uplot));
+  frame.addEventListener("keydown", (event) => walk(event, keep.uplot));
+  const sized = new ResizeObserver(() => keep.uplot.setSize({ width: Math.max(200, body.clientWidth), height }));
+  sized.observe(body);
+  keep.end = () => {
+    sized.disconnect();
+    plots.delete(keep);
+    keep.uplot.destroy();
+  };
+  plots.add(keep);
+  body.plot = keep;
+  return keep.uplot;
+}
+
+/** Where nobody points, the legend tells the latest. */
+function latest(uplot) {
+  if (uplot.cursor.idx === null || uplot.cursor.left < 0) uplot.setLegend({ idx: uplot.data[0].length - 1 });
+}
+
+function walk(event, uplot) {
+  const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  if (!step) return;
+  event.preventDefault();
+  const last = uplot.data[0].length - 1;
+  const place = Math.min(last, Math.max(0, (uplot.cursor.idx ?? last) + step));
+  uplot.setCursor({ left: uplot.valToPos(uplot.data[0][place], "x"), top: 10 });
+}
+
+dark.addEventListener("change", () => plots.forEach(({ uplot }) => uplot.redraw(false, true)));

@@ -1,0 +1,145 @@
+// Now: what a person wants to know at a glance, second by second.
+
+import { h, announce } from "./dom.js";
+import * as filters from "./filters.js";
+import { count, one, share, short } from "./format.js";
+import { plot } from "./plot.js";
+import { panel } from "./panel.js";
+import { stream } from "./source.js";
+
+const KEEP = 300;
+/** A figure that moves every second cannot be read: it is the mean of so many. */
+const MEAN = 10;
+
+const tiles = {};
+
+function tile(name, label, hint) {
+  const figure = h("p", { class: "figure" }, "–");
+  const foot = h("p", { class: "foot" }, hint);
+  tiles[name] = { figure, foot };
+  return h("div", { class: "tile", "data-tile": name }, h("h3", {}, label), figure, foot);
+}
+
+function show(name, figure, foot) {
+  tiles[name].figure.textContent = figure;
+  if (foot !== undefined) tiles[name].foot.textContent = foot;
+}
+
+/** Events a second between the samples, which are sums. */
+function rates(samples, name) {
+  return samples.map((sample, at) => {
+    const before = samples[at - 1];
+    if (!before || sample[name] < before[name]) return null;
+    return (1000 * (sample[name] - before[name])) / Math.max(1, sample.at - before.at);
+  });
+}
+
+const mean = (values) => {
+  const known = values.filter((value) => value !== null);
+  return known.length ? known.reduce((sum, value) => sum + value, 0) / known.length : 0;
+};
+
+export function start(section, facts, hasPulse) {
+  const alerts = h("div", { class: "alerts", "aria-live": "polite" });
+  section.append(
+    alerts,
+    h(
+      "div",
+      { class: "tiles" },
+      tile("rate", "Events a second", "acknowledged by the log"),
+      tile("errors", "Error rate", "dead letters and rejected, of 24 hours"),
+      tile("lag", "Lag", "records not processed yet"),
+      tile("volume", "Volume of 24 hours", "events that became rows"),
+      tile("quality", "Quality alerts", "of the daily checks"),
+    ),
+  );
+  const live = h("div", { class: "body" });
+  const panels = h("div", { class: "panels" });
+  section.append(panels);
+  const element = h("article", { class: "panel", "aria-label": "Events a second, live" }, h("header", {}, h("h3", {}, "Events a second"), h("p", {}, "the last five minutes")), live);
+  panels.append(element);
+  history(panels, facts);
+  if (!hasPulse) {
+    live.replaceChildren(h("p", { class: "word" }, "This dashboard stands apart from what ingests and processes: live figures are in its platform's monitoring, minutes stand beside."));
+    return alerts;
+  }
+  listen(live, facts);
+  return alerts;
+}
+
+function listen(live, facts) {
+  const state = document.getElementById("state");
+  let samples = [];
+  const take = (news) => {
+    samples = news.slice(-KEEP);
+    const now = samples.at(-1);
+    if (!now) return;
+    const stored = rates(samples, "stored");
+    const rate = mean(stored.slice(-MEAN));
+    show("rate", short(rate), `${count(now.stored)} acknowledged since the start`);
+    show("lag", short(now.lag), now.lag === 1 ? "record not processed yet" : "records not processed yet");
+    announce(state, "live", `Live · ${short(rate)} events/s`);
+    document.getElementById("broken").hidden = true;
+    const x = samples.map((sample) => sample.at / 1000);
+    plot(live, {
+      title: "Events a second",
+      x,
+      lines: [
+        { label: "acknowledged", colour: "--plot-1", values: stored, fill: true, format: one },
+        { label: "became rows", colour: "--plot-2", dash: [6, 4], values: rates(samples, "accepted"), format: one },
+        { label: "dead letters", colour: "--plot-4", dash: [2, 3], values: rates(samples, "dead_lettered"), format: one },
+      ],
+    });
+    facts.set({ samples });
+  };
+  stream("/api/pulse", {
+    past: take,
+    message: (sample) => take([...samples, sample]),
+    silent() {
+      announce(state, "broken", "Not answering");
+      const banner = document.getElementById("broken");
+      banner.hidden = false;
+      banner.textContent = "The stack does not answer. What you see is what it last said; this page goes on by itself when it is back.";
+      show("rate", "–", "nobody answers");
+      show("lag", "–", "nobody answers");
+    },
+  });
+}
+
+/** What arrived and what became of it, over the range. */
+function history(panels, facts) {
+  panel(panels, {
+    title: "What arrived, and what became of it",
+    note: "by the minute of arrival",
+    question: () => ({ name: "ledger_minutes/by_bucket", parameters: { ...filters.common(), bucket_seconds: filters.bucket(filters.range()) } }),
+    empty: "Nothing has arrived in this range. Send an event with the form below, or look at a longer range.",
+    every: 10,
+    draw(body, { rows }) {
+      const span = filters.range();
+      const x = filters.buckets(span, filters.bucket(span));
+      const found = new Map(rows.map((row) => [Date.parse(row.bucket) / 1000, row]));
+      const line = (name, colour, more = {}) => ({ label: name, colour, values: x.map((at) => found.get(at)?.[name] ?? 0), ...more });
+      plot(body, {
+        title: "What arrived",
+        x,
+        span,
+        format: short,
+        lines: [
+          line("accepted", "--plot-1", { fill: true }),
+          line("duplicate", "--plot-3", { dash: [6, 4] }),
+          line("dead_lettered", "--plot-4", { dash: [2, 3], label: "dead letters" }),
+        ],
+      });
+    },
+  });
+  facts.on(({ day, quality }) => {
+    if (day) {
+      const sum = (name) => day.reduce((total, row) => total + row[name], 0);
+      const judged = sum("read") + sum("rejected");
+      const wrong = sum("dead_lettered") + sum("rejected");
+      show("errors", judged ? share(wrong / judged) : "–", judged ? `${count(wrong)} of ${count(judged)} in 24 hours` : "nothing in 24 hours");
+      show("volume", short(sum("accepted")), `events became rows; ${count(sum("duplicate"))} came again`);
+    }
+    if (quality) show("quality", count(quality.length), quality.length ? "checks that did not pass" : "no check has failed");
+  });
+}

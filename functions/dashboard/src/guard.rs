@@ -1,0 +1,91 @@
+//! Who may look: this machine, or whoever knows the password.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use questline_runtime::problem::Problem;
+use sha2::{Digest as _, Sha256};
+
+use crate::routes::Dashboard;
+
+pub(crate) async fn guard(
+    State(dashboard): State<Arc<Dashboard>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
+    let refused = match &dashboard.config.password {
+        Some(password) if !knows(request.headers(), password) => Some(ask_for_it()),
+        Some(_) => None,
+        None if !is_local(peer, request.headers()) => Some(foreign()),
+        None => None,
+    };
+    let mut response = match refused {
+        Some(refusal) => refusal,
+        None => next.run(request).await,
+    };
+    protect(response.headers_mut(), &dashboard.policy);
+    response
+}
+
+/// Loopback by its address, and by the name that it was called by: a name that somebody made to
+/// point here is not this Host. What a proxy passes on comes from elsewhere.
+fn is_local(peer: Option<SocketAddr>, headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    peer.is_some_and(|peer| peer.ip().is_loopback())
+        && ["127.0.0.1", "localhost", "[::1]"].contains(&name)
+        && !headers.contains_key("x-forwarded-for")
+}
+
+/// Hashes are compared: the time that takes tells nothing of the password.
+fn knows(headers: &HeaderMap, password: &str) -> bool {
+    let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let pair = sent
+        .and_then(|sent| sent.strip_prefix("Basic "))
+        .and_then(|sent| BASE64_STANDARD.decode(sent).ok())
+        .and_then(|pair| String::from_utf8(pair).ok());
+    let sent = pair.as_deref().and_then(|pair| pair.split_once(':')).map(|(_, sent)| sent);
+    sent.is_some_and(|sent| Sha256::digest(sent) == Sha256::digest(password))
+}
+
+fn ask_for_it() -> Response {
+    let problem =
+        Problem::new(StatusCode::UNAUTHORIZED, "password", "the dashboard has a password");
+    let mut response = problem.into_response();
+    let asks = HeaderValue::from_static("Basic realm=\"Questline\", charset=\"UTF-8\"");
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, asks);
+    response
+}
+
+fn foreign() -> Response {
+    let detail = "the dashboard is for this machine only, by the name 127.0.0.1 or localhost: set \
+                  QUESTLINE_DASHBOARD_PASSWORD to let others in";
+    Problem::new(StatusCode::FORBIDDEN, "foreign", detail).into_response()
+}
+
+/// The page runs its own scripts and nothing else, and stands in nobody's frame.
+fn protect(headers: &mut HeaderMap, policy: &HeaderValue) {
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy.clone());
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}
+
+/// The policy; `ingest` is where the form sends, if not to the page's own address.
+pub(crate) fn policy(ingest: &str) -> String {
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+         connect-src 'self' {ingest}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+}

@@ -1,0 +1,44 @@
+#![doc = include_str!("../README.md")]
+
+mod answers;
+mod assets;
+mod browser;
+mod cache;
+mod guard;
+mod letters;
+mod pulse;
+mod routes;
+
+use std::sync::Arc;
+
+use questline_events::Rules;
+use questline_runtime::{CancellationToken, clock::Clock, metrics::Metrics};
+use questline_stores::saved::Ask;
+pub use routes::routes;
+
+/// What the page is served from.
+pub struct Config {
+    /// The warehouse.
+    pub source: Arc<dyn Ask>,
+    /// The figures of this process, where it is the one that ingests and processes.
+    pub metrics: Option<Arc<Metrics>>,
+    /// By what dead letters would be judged if they came again.
+    pub rules: Arc<Rules>,
+    /// Where the form for test events sends them, and the write key that it proposes.
+    pub form: Option<Form>,
+    /// Who knows it is let in from anywhere; without one only loopback is.
+    pub password: Option<String>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Ends the streams.
+    pub stop: CancellationToken,
+}
+
+/// The form for test events.
+#[derive(Debug, Clone)]
+pub struct Form {
+    /// Where ingest is; empty where it is at the page's own address.
+    pub ingest: String,
+    /// The write key that stands in the form at first.
+    pub key: String,
+}

@@ -1,0 +1,140 @@
+//! Who is let in, and what is answered, over a real warehouse.
+#![allow(clippy::unwrap_used, reason = "test helpers")]
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::ConnectInfo,
+    http::{Request, Response, StatusCode},
+};
+use questline_dashboard::{Config, routes};
+use questline_environment::Rulebook;
+use questline_runtime::{CancellationToken, clock::SystemClock, config::Env};
+use questline_warehouse_duckdb::DuckdbWarehouse;
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+fn app(password: Option<&str>) -> (tempfile::TempDir, Router) {
+    let folder = tempfile::tempdir().unwrap();
+    let app = routes(Config {
+        source: Arc::new(DuckdbWarehouse::open(folder.path()).unwrap()),
+        metrics: None,
+        rules: Rulebook::read(&Env::of([])).unwrap().rules,
+        form: None,
+        password: password.map(str::to_owned),
+        clock: SystemClock::shared(),
+        stop: CancellationToken::new(),
+    });
+    (folder, app)
+}
+
+async fn get(app: &Router, peer: &str, headers: &[(&str, &str)], path: &str) -> Response<Body> {
+    let mut request = Request::get(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let mut request = request.body(Body::empty()).unwrap();
+    request.extensions_mut().insert(ConnectInfo(peer.parse::<SocketAddr>().unwrap()));
+    app.clone().oneshot(request).await.unwrap()
+}
+
+const HOME: (&str, &[(&str, &str)]) = ("127.0.0.1:9", &[("host", "localhost:8080")]);
+
+async fn text(response: Response<Body>) -> String {
+    let bytes = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn without_a_password_only_loopback_is_let_in_and_only_by_its_name() {
+    let (_folder, app) = app(None);
+    for (peer, headers, expected) in [
+        ("127.0.0.1:9", &[("host", "127.0.0.1:8080")][..], StatusCode::OK),
+        ("[::1]:9", &[("host", "[::1]:8080")], StatusCode::OK),
+        ("127.0.0.1:9", &[("host", "evil.example:8080")], StatusCode::FORBIDDEN),
+        ("127.0.0.1:9", &[], StatusCode::FORBIDDEN),
+        ("192.0.2.1:9", &[("host", "localhost")], StatusCode::FORBIDDEN),
+        (
+            "127.0.0.1:9",
+            &[("host", "localhost"), ("x-forwarded-for", "192.0.2.1")],
+            StatusCode::FORBIDDEN,
+        ),
+    ] {
+        for path in ["/", "/api/page", "/page/main.js", "/api/ask/ledger/apps"] {
+            let response = get(&app, peer, headers, path).await;
+            assert_eq!(response.status(), expected, "{path} from {peer} with {headers:?}");
+            let policy = response.headers()["content-security-policy"].to_str().unwrap();
+            assert!(policy.contains("script-src 'self';"), "{policy}");
+            assert_eq!(response.headers()["x-frame-options"], "DENY");
+        }
+    }
+}
+
+#[tokio::test]
+async fn with_a_password_whoever_knows_it_is_let_in_from_anywhere_and_nobody_else() {
+    let (_folder, app) = app(Some("örg:23"));
+    let basic = |pair: &str| {
+        use base64::{Engine as _, prelude::BASE64_STANDARD};
+        format!("Basic {}", BASE64_STANDARD.encode(pair))
+    };
+    for (sent, expected) in [
+        (basic("anybody:örg:23"), StatusCode::OK),
+        (basic("anybody:örg"), StatusCode::UNAUTHORIZED),
+        (basic("örg:23"), StatusCode::UNAUTHORIZED),
+        ("Bearer örg:23".to_owned(), StatusCode::UNAUTHORIZED),
+        (String::new(), StatusCode::UNAUTHORIZED),
+    ] {
+        let headers = [("host", "metrics.example"), ("authorization", sent.as_str())];
+        for peer in ["192.0.2.1:9", "127.0.0.1:9"] {
+            let response = get(&app, peer, &headers, "/api/page").await;
+            assert_eq!(response.status(), expected, "{sent} from {peer}");
+        }
+    }
+    let response = get(&app, HOME.0, HOME.1, "/").await;
+    assert!(response.headers()["www-authenticate"].to_str().unwrap().starts_with("Basic realm="));
+}
+
+#[tokio::test]
+async fn every_saved_question_is_answered_and_as_csv() {
+    let (_folder, app) = app(None);
+    for saved in questline_stores::saved::ALL {
+        let path = format!("/api/ask/{}", saved.name);
+        let response = get(&app, HOME.0, HOME.1, &path).await;
+        let status = response.status();
+        let said = text(response).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {said}");
+        let answer: Value = serde_json::from_str(&said).unwrap();
+        let columns = answer["columns"].as_array().unwrap().iter().map(|c| c.as_str().unwrap());
+        let head = columns.filter(|name| *name != "would_fail").collect::<Vec<_>>().join(",");
+        let csv = get(&app, HOME.0, HOME.1, &format!("{path}.csv")).await;
+        assert_eq!(csv.headers()["content-type"], "text/csv; charset=utf-8");
+        assert!(text(csv).await.starts_with(&head), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_answered_is_a_problem_that_names_it() {
+    let (_folder, app) = app(None);
+    for (path, status, said) in [
+        ("/api/nothing", 404, "there are /api/page"),
+        ("/api/ask/ledger/nothing", 404, "no question is called `ledger/nothing`"),
+        ("/page/nothing.js", 404, "no file `nothing.js`"),
+        ("/page/../Cargo.toml", 404, ""),
+        ("/api/ask/events/recent?drop=1", 400, "has no parameter `drop`"),
+        ("/api/ask/events/recent?most=1000000", 400, "from 1 to 1000"),
+        ("/api/ask/events/recent?from_time=0001-01-01T00:00:00Z", 400, "within a year"),
+        ("/api/events?event_type=x", 400, "a whole number"),
+        ("/api/pulse", 404, "its figures are elsewhere"),
+    ] {
+        let response = get(&app, HOME.0, HOME.1, path).await;
+        assert_eq!(response.status().as_u16(), status, "{path}");
+        let text = text(response).await;
+        assert!(text.contains(said), "{path}: {text}");
+    }
+    let request = Request::post("/api/ask/ledger/apps").header("host", "localhost");
+    let mut request = request.body(Body::empty()).unwrap();
+    request.extensions_mut().insert(ConnectInfo::<SocketAddr>("127.0.0.1:9".parse().unwrap()));
+    assert_eq!(app.oneshot(request).await.unwrap().status(), StatusCode::METHOD_NOT_ALLOWED);
+}

@@ -1,0 +1,14 @@
+-- Derived from apps.sql by scripts/derive-sql: change that one.
+-- $1 most
+/* Apps that have ever sent something, and when last. */
+SELECT
+  app_id,
+  MAX(minute) AS last_minute
+FROM ledger
+WHERE
+  app_id <> ''
+GROUP BY
+  app_id
+ORDER BY
+  app_id NULLS FIRST
+LIMIT $1;

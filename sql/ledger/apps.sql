@@ -1,0 +1,7 @@
+-- Apps that have ever sent something, and when last.
+SELECT app_id, MAX(minute) AS last_minute
+FROM ledger
+WHERE app_id <> ''
+GROUP BY app_id
+ORDER BY app_id
+LIMIT @most;

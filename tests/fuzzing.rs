@@ -1,0 +1,32 @@
+//! A client that others made reads `/openapi.json` and tries what it promises, and what it forbids.
+#![allow(clippy::unwrap_used, reason = "test helpers")]
+
+mod support;
+
+use std::{path::Path, process::Command};
+
+use support::Stack;
+
+#[test]
+fn a_fuzzing_client_finds_the_server_as_it_is_described() {
+    let Some(programs) = std::env::var_os("QUESTLINE_FUZZER") else {
+        questline_testing::skip("fuzzing", "QUESTLINE_FUZZER is not set: run scripts/test");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let stack = Stack::start(&folder.path().join("data"));
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/fuzzer/schemathesis.toml");
+    let examples = if questline_testing::long() { "500" } else { "30" };
+    let seed = questline_testing::seed().to_string();
+    let output = Command::new(Path::new(&programs).join("schemathesis"))
+        .arg("--config-file")
+        .arg(config)
+        .args(["run", &format!("{}/openapi.json", stack.url), "--header", "X-Api-Key: local"])
+        .args(["--max-examples", examples, "--seed", &seed, "--generation-database", "none"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("/v1/events") || said.contains("Tested: 5"), "{said}");
+}

@@ -1,0 +1,121 @@
+//! A headless Chromium, driven by the W3C WebDriver protocol: a handful of requests, so that no
+//! crate is needed for them.
+
+use std::{
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// How long the page may take to become what it is waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A browser with one page. It ends when it is dropped.
+pub(crate) struct Browser {
+    driver: Child,
+    session: String,
+    http: reqwest::Client,
+    _profile: TempDir,
+}
+
+impl Browser {
+    /// Starts one; `None`, and a visible skip, where there is none.
+    pub(crate) async fn start(width: u32, height: u32) -> Option<Self> {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut command = Command::new("chromedriver");
+        command.arg(format!("--port={port}")).stdout(Stdio::null()).stderr(Stdio::null());
+        let Ok(driver) = command.spawn() else {
+            questline_testing::skip("browser", "chromedriver is not on this machine");
+            return None;
+        };
+        let profile = tempfile::tempdir().unwrap();
+        let (http, url) = (reqwest::Client::new(), format!("http://127.0.0.1:{port}"));
+        let mut browser = Self { driver, session: url.clone(), http, _profile: profile };
+        let began = Instant::now();
+        while browser.http.get(format!("{url}/status")).send().await.is_err() {
+            assert!(began.elapsed() < PATIENCE, "chromedriver does not answer");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let profile = browser._profile.path().display().to_string();
+        let options = json!({ "args": [
+            "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync",
+            "--hide-scrollbars", format!("--user-data-dir={profile}"),
+            format!("--window-size={width},{height}"),
+        ] });
+        let wanted = json!({ "browserName": "chrome", "goog:chromeOptions": options,
+            "goog:loggingPrefs": { "browser": "ALL" } });
+        let wanted = json!({ "capabilities": { "alwaysMatch": wanted } });
+        let session = browser.post("/session", wanted).await;
+        let id = session["sessionId"].as_str().unwrap_or_else(|| panic!("{session}"));
+        browser.session = format!("{url}/session/{id}");
+        Some(browser)
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Value {
+        let url = format!("{}{path}", self.session);
+        let sent = self.http.post(&url).json(&body).timeout(PATIENCE).send().await.unwrap();
+        let answer: Value = sent.json().await.unwrap();
+        answer["value"].clone()
+    }
+
+    pub(crate) async fn open(&self, url: &str) {
+        self.post("/url", json!({ "url": url })).await;
+    }
+
+    /// What a function body gives.
+    pub(crate) async fn run(&self, script: &str) -> Value {
+        let value = self.post("/execute/sync", json!({ "script": script, "args": [] })).await;
+        assert!(value["error"].is_null(), "{script}: {value}");
+        value
+    }
+
+    /// Waits until an expression is true.
+    pub(crate) async fn until(&self, what: &str, expression: &str) -> Duration {
+        let (began, script) = (Instant::now(), format!("return Boolean({expression})"));
+        while self.run(&script).await != true {
+            let page = "return document.body.innerText.slice(0, 3000)";
+            assert!(began.elapsed() < PATIENCE, "{what}: {}", self.run(page).await);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        began.elapsed()
+    }
+
+    /// A command of the browser's own protocol.
+    pub(crate) async fn devtools(&self, command: &str, params: Value) -> Value {
+        self.post("/goog/cdp/execute", json!({ "cmd": command, "params": params })).await
+    }
+
+    /// What the browser complained of.
+    pub(crate) async fn complaints(&self) -> Vec<String> {
+        let log = self.post("/se/log", json!({ "type": "browser" })).await;
+        let severe = |entry: &Value| entry["level"] == "SEVERE";
+        let entries = log.as_array().cloned().unwrap_or_default();
+        entries.iter().filter(|entry| severe(entry)).map(|e| e["message"].to_string()).collect()
+    }
+
+    /// Keeps a picture where `QUESTLINE_SCREENSHOTS` names a folder, for people to look at.
+    pub(crate) async fn picture(&self, name: &str) {
+        use base64::{Engine as _, prelude::BASE64_STANDARD};
+        let Some(folder) = std::env::var_os("QUESTLINE_SCREENSHOTS") else { return };
+        let size = self.run("return [innerWidth, document.documentElement.scrollHeight]").await;
+        let clip = json!({ "x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1 });
+        let params = json!({ "captureBeyondViewport": true, "clip": clip });
+        let picture = self.devtools("Page.captureScreenshot", params).await;
+        let bytes = BASE64_STANDARD.decode(picture["data"].as_str().unwrap()).unwrap();
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(std::path::Path::new(&folder).join(name), bytes).unwrap();
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // The browser ends with its driver's session, or, where that is gone, with its driver.
+        let end = Command::new("curl").args(["-s", "-m", "5", "-X", "DELETE", &self.session]);
+        _ = { end }.stdout(Stdio::null()).status();
+        _ = self.driver.kill();
+        _ = self.driver.wait();
+    }
+}

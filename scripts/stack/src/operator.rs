@@ -31,7 +31,10 @@ use questline_stores::{
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::processing::{Warehouse, reach};
+use crate::{
+    days::Days,
+    processing::{Warehouse, reach},
+};
 
 pub(crate) struct Operator {
     pub(crate) token: String,
@@ -42,6 +45,7 @@ pub(crate) struct Operator {
     /// Made with the first request: the warehouse may be opened after the routes.
     pub(crate) reprocess: OnceLock<Reprocess>,
     pub(crate) rules: Arc<Rules>,
+    pub(crate) days: Days,
 }
 
 pub(crate) fn routes(operator: Operator) -> Router {
@@ -50,6 +54,7 @@ pub(crate) fn routes(operator: Operator) -> Router {
         .route("/operator/query", post(query))
         .route("/operator/settle", post(settle))
         .route("/operator/reprocess", post(reprocess))
+        .route("/operator/daily", post(daily))
         .layer(middleware::from_fn_with_state(operator.clone(), guard))
         .with_state(operator)
 }
@@ -107,6 +112,11 @@ async fn reprocess(State(operator): State<Arc<Operator>>, body: Bytes) -> Respon
         Reprocess::new(Arc::new(warehouse.clone()), log, rules, SystemClock::shared())
     });
     questline_dlq_reprocess::answer(reprocess, &body).await
+}
+
+async fn daily(State(operator): State<Arc<Operator>>, body: Bytes) -> Response {
+    let Some(daily) = operator.days.run() else { return unavailable(OPENING) };
+    questline_daily_aggregate::answer(daily, &body).await
 }
 
 /// After a crash that may take a moment.

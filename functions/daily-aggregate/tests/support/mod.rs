@@ -14,6 +14,7 @@ use std::{
 };
 
 use arrow_json::ReaderBuilder;
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use questline_daily_aggregate::{DailyRun, Failure, Ports, Report, directory::Directory};
 use questline_events::{
     Day,
@@ -94,10 +95,20 @@ impl Place {
         Self { warehouse, clock, run, offset: 0 }
     }
 
-    /// Writes events; what a row does not say is made up.
+    /// Writes events, and the ledger of them; what a row does not say is made up.
     pub(crate) async fn events(&mut self, rows: &[Value]) {
         let rows: Vec<_> = rows.iter().map(|row| self.event(row)).collect();
         self.write(EventRows::TABLE, EventRows::schema(), &rows).await;
+        let mut pages = Vec::new();
+        for row in &rows {
+            let received = time::parse(row["received_at"].as_str().unwrap()).unwrap();
+            let minute = time::text(time::minute(received));
+            pages.push(json!({"hop": "ingest", "source": "boot", "app_id": "a", "minute": minute,
+                "seq": row["source_offset"], "received": 1, "stored": 1, "closing": true}));
+            pages.push(json!({"hop": "process", "source": "boot", "app_id": "a",
+                "minute": minute, "read": 1, "accepted": 1}));
+        }
+        self.ledger(&pages).await;
     }
 
     fn event(&mut self, row: &Value) -> Value {
@@ -129,10 +140,10 @@ impl Place {
         self.write(LedgerRows::TABLE, LedgerRows::schema(), &rows).await;
     }
 
-    async fn write(&self, table: &'static str, schema: arrow_schema::SchemaRef, rows: &[Value]) {
+    async fn write(&self, table: &'static str, schema: SchemaRef, rows: &[Value]) {
         let lines: Vec<_> = rows.iter().map(Value::to_string).collect();
         let lines = lines.join("\n");
-        let mut reader = ReaderBuilder::new(schema).build(lines.as_bytes()).unwrap();
+        let mut reader = ReaderBuilder::new(offset(&schema)).build(lines.as_bytes()).unwrap();
         let batch = reader.next().unwrap().unwrap();
         let tables = vec![(table, batch)];
         let rows = Rows { log_id: "log".to_owned(), tables, positions: Vec::new() };
@@ -174,6 +185,18 @@ pub(crate) async fn everything(warehouse: &DuckdbWarehouse) -> Vec<String> {
         tables.push(rows(warehouse, sql).await);
     }
     tables
+}
+
+/// The same columns: the reader of JSON knows zones as an offset only.
+fn offset(schema: &Schema) -> SchemaRef {
+    let field = |field: &Arc<Field>| match field.data_type() {
+        DataType::Timestamp(unit, Some(_)) => {
+            let moment = DataType::Timestamp(*unit, Some("+00:00".into()));
+            Field::new(field.name(), moment, field.is_nullable())
+        }
+        _ => Field::clone(field),
+    };
+    Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>()))
 }
 
 fn ledger(row: Value) -> Value {

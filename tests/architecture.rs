@@ -44,8 +44,13 @@ fn dependencies_point_inward() {
     const ENVIRONMENT: &str = "questline-environment";
     const ADAPTERS: [&str; 3] =
         ["questline-log-kafka", "questline-log-sqlite", "questline-warehouse-duckdb"];
-    const FUNCTIONS: [&str; 4] =
-        ["questline-dashboard", "questline-dlq-reprocess", "questline-ingest", "questline-process"];
+    const FUNCTIONS: [&str; 5] = [
+        "questline-daily-aggregate",
+        "questline-dashboard",
+        "questline-dlq-reprocess",
+        "questline-ingest",
+        "questline-process",
+    ];
     const CLIENT: [&str; 2] = ["questline-client", "questline-players"];
     let allowed = |name: &str| -> Vec<&str> {
         match name {

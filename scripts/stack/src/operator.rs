@@ -35,7 +35,10 @@ use questline_stores::{
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::processing::{Warehouse, reach};
+use crate::{
+    days::Days,
+    processing::{Warehouse, reach},
+};
 
 pub(crate) struct Operator {
     pub(crate) token: String,
@@ -46,6 +49,7 @@ pub(crate) struct Operator {
     /// Made with the first request: the warehouse may be opened after the routes.
     pub(crate) reprocess: OnceLock<Reprocess>,
     pub(crate) rules: Arc<Rules>,
+    pub(crate) days: Days,
 }
 
 pub(crate) fn routes(operator: Operator) -> Router {
@@ -55,6 +59,7 @@ pub(crate) fn routes(operator: Operator) -> Router {
         .route("/operator/saved", post(saved))
         .route("/operator/settle", post(settle))
         .route("/operator/reprocess", post(reprocess))
+        .route("/operator/daily", post(daily))
         .layer(middleware::from_fn_with_state(operator.clone(), guard))
         .with_state(operator)
 }
@@ -134,6 +139,11 @@ async fn reprocess(State(operator): State<Arc<Operator>>, body: Bytes) -> Respon
         Reprocess::new(Arc::new(warehouse.clone()), log, rules, SystemClock::shared())
     });
     questline_dlq_reprocess::answer(reprocess, &body).await
+}
+
+async fn daily(State(operator): State<Arc<Operator>>, body: Bytes) -> Response {
+    let Some(daily) = operator.days.run() else { return unavailable(OPENING) };
+    questline_daily_aggregate::answer(daily, &body).await
 }
 
 /// After a crash that may take a moment.

@@ -30,6 +30,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     arguments::{Arguments, LOCAL},
+    days::Days,
     figures,
     figures::say,
     operator,
@@ -59,6 +60,13 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     let (stop, warehouse) = (CancellationToken::new(), Warehouse::default());
     let rulebook = Rulebook::read(&Env::of_process())?;
+    let days = Days {
+        warehouse: warehouse.clone(),
+        directory: directory.clone(),
+        playtime_types: rulebook.rules.registry.playtime(),
+        metrics: metrics.clone(),
+        made: Arc::default(),
+    };
     let operator = Operator {
         token,
         address,
@@ -67,6 +75,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         warehouse: warehouse.clone(),
         reprocess: OnceLock::new(),
         rules: rulebook.rules.clone(),
+        days: days.clone(),
     };
     let routes = app(ingest.clone()).merge(operator::routes(operator)).merge(page::routes(
         metrics.clone(),
@@ -93,6 +102,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let players = tokio::spawn(players::play(arguments_of(&arguments, fresh), url, playing));
     let showing = tokio::spawn(figures::show(metrics, stop.clone()));
     let expiring = tokio::spawn(expire(log.clone(), stop.clone()));
+    let closing = tokio::spawn(days.keep(stop.clone()));
     let ended = tokio::select! {
         () = signals.asked() => Ok(()),
         // Processing only ends by itself where it can never work.
@@ -104,6 +114,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     showing.await?;
     players.await?;
     expiring.await?;
+    closing.await?;
     ingest.end(Duration::from_secs(1)).await;
     book.await?;
     let drained = processing.drain(&*log, SHUTDOWN / 2).await;

@@ -145,3 +145,27 @@ pub const DASHBOARD_ANSWERS: usize = 64;
 pub const DASHBOARD_STREAMS: usize = 16;
 /// Seconds of figures that a page sees when it is opened.
 pub const DASHBOARD_SECONDS: usize = 300;
+
+/// A failed step of the daily run is tried again this often.
+pub const DAILY_RETRIES: u32 = 2;
+/// And so long after it failed.
+pub const DAILY_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
+/// A day whose minutes are not all closed so long after its end, and after they were first looked
+/// for, is not ready, and that is a failure: at 03:00, called from 02:00 on.
+pub const DAILY_PATIENCE: Duration = Duration::from_secs(3 * 3_600);
+/// See [`DAILY_PATIENCE`].
+pub const DAILY_WAIT: Duration = Duration::from_secs(3_600);
+/// One step of the daily run may take this long: less than a request of its platform.
+pub const DAILY_STEP: Duration = Duration::from_secs(13 * 60);
+/// A step that has run for longer than any platform lets it was killed.
+pub const DAILY_LEASE: Duration = Duration::from_secs(16 * 60);
+/// A call of the daily run begins no step after this long: what is left is for the next call.
+pub const DAILY_CALL: Duration = Duration::from_secs(10 * 60);
+/// Stale days so old are rebuilt nightly, older ones weekly.
+pub const DAILY_NIGHTLY_DAYS: i32 = 7;
+/// Days whose events have expired are never rebuilt.
+pub const DAILY_OLDEST_DAYS: i32 = 365;
+/// Of the rows that break a quality check so many are kept.
+pub const CHECK_ROWS: usize = 100;
+/// Events missing in the ledger of a day, per million: more stops export and training.
+pub const RESIDUE_PER_MILLION: i64 = 100;

@@ -131,6 +131,8 @@ metrics! {
     #["process"] process_retries: Counter, "Attempts at the warehouse or the log that failed and were made again";
     #["process"] process_duration: Seconds, "Time of one batch: judge, write, commit", Seconds;
     #["process"] process_working: Gauge, "1 while processing runs";
+    #["daily-aggregate"] daily_closed_through: Gauge<i64>, "Unix time of the end of the last day whose run succeeded, checks included", Seconds;
+    #["daily-aggregate"] daily_fresh_through: Gauge<i64>, "Unix time up to which every change of a day is in its metrics", Seconds;
     #["process"] ledger_closed_through: Gauge<i64>, "Unix time of the last closed minute", Seconds;
 }
 

@@ -3,6 +3,7 @@
 #[cfg(feature = "contract")]
 pub mod contract;
 
+pub mod daily;
 pub mod letters;
 pub mod log;
 pub mod record;

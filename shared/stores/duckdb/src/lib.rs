@@ -1,9 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+mod daily;
 mod database;
+mod day;
 mod letters;
 mod query;
+mod runs;
 mod schema;
+mod values;
 mod write;
 
 use std::{
@@ -100,7 +104,10 @@ impl DuckdbWarehouse {
         work: impl FnOnce(&Database) -> Result<T, WarehouseError> + Send + 'static,
     ) -> Result<T, WarehouseError> {
         let database = self.reader.lock().unwrap_or_else(PoisonError::into_inner).again()?;
+        // Whoever asked may go: a statement that nobody waits for is cut.
+        let mut cut = database.cut();
         let looked = tokio::task::spawn_blocking(move || work(&database)).await;
+        cut.disarm();
         looked.unwrap_or_else(|panicked| Err(WarehouseError::Unavailable(panicked.into())))
     }
 

@@ -24,6 +24,7 @@ const DEFINITIONS: &[(&str, &str)] = definitions![
     "lookup_versions",
     "cross_day_duplicates",
     "day_rows",
+    "ledger_days",
     "purchases",
     "purchases_counted",
     "level_metrics",

@@ -130,6 +130,7 @@ metrics! {
     #["process"] process_retries: Counter, "Attempts at the warehouse or the log that failed and were made again";
     #["process"] process_duration: Seconds, "Time of one batch: judge, write, commit", Seconds;
     #["process"] process_working: Gauge, "1 while processing runs";
+    #["ml-trigger"] daily_trained_through: Gauge<i64>, "Unix time of the end of the last day for which a training job was started", Seconds;
     #["process"] ledger_closed_through: Gauge<i64>, "Unix time of the last closed minute", Seconds;
 }
 

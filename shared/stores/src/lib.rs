@@ -5,8 +5,10 @@ pub mod contract;
 
 pub mod letters;
 pub mod log;
+pub mod objects;
 pub mod record;
 pub mod topic;
+pub mod training;
 pub mod warehouse;
 
 pub use record::{Headers, NewRecord, Record};

@@ -4,6 +4,7 @@ mod database;
 mod letters;
 mod query;
 mod schema;
+mod training;
 mod write;
 
 use std::{
@@ -14,9 +15,11 @@ use std::{
 };
 
 use async_trait::async_trait;
+use chrono::NaiveDate;
 use database::Database;
 use questline_stores::{
     letters::{Cursor, Letters, Selection, WaitingLetter},
+    training::{TrainingRun, TrainingRuns},
     warehouse::{
         Answer, LedgerState, Query, QueryError, QueryLimits, Rows, Settled, Warehouse,
         WarehouseError,
@@ -146,6 +149,18 @@ impl Letters for DuckdbWarehouse {
     async fn count(&self, selection: &Selection) -> Result<u64, WarehouseError> {
         let selection = selection.clone();
         self.look(move |database| letters::count(database, &selection)).await
+    }
+}
+
+#[async_trait]
+impl TrainingRuns for DuckdbWarehouse {
+    async fn latest(&self, since: NaiveDate) -> Result<Vec<TrainingRun>, WarehouseError> {
+        self.look(move |database| training::latest(database, since)).await
+    }
+
+    async fn record(&self, run: &TrainingRun) -> Result<(), WarehouseError> {
+        let run = run.clone();
+        self.ask(move |database| training::record(database, &run)).await
     }
 }
 

@@ -42,13 +42,19 @@ fn dependencies_point_inward() {
     const STORES: &str = "questline-stores";
     const RUNTIME: &str = "questline-runtime";
     const ENVIRONMENT: &str = "questline-environment";
-    const ADAPTERS: [&str; 3] =
-        ["questline-log-kafka", "questline-log-sqlite", "questline-warehouse-duckdb"];
-    const FUNCTIONS: [&str; 5] = [
+    const ADAPTERS: [&str; 5] = [
+        "questline-log-kafka",
+        "questline-log-sqlite",
+        "questline-warehouse-duckdb",
+        "questline-google",
+        "questline-pubsub",
+    ];
+    const FUNCTIONS: [&str; 6] = [
         "questline-daily-aggregate",
         "questline-dashboard",
         "questline-dlq-reprocess",
         "questline-ingest",
+        "questline-ml-trigger",
         "questline-process",
     ];
     const CLIENT: [&str; 2] = ["questline-client", "questline-players"];
@@ -60,6 +66,7 @@ fn dependencies_point_inward() {
             STORES => vec![EVENTS, "questline-testing"],
             name if ADAPTERS.contains(&name) => vec![EVENTS, STORES],
             ENVIRONMENT => [&[EVENTS, STORES, RUNTIME], &ADAPTERS[..2]].concat(),
+            "questline-ml-trigger" => [&[EVENTS, STORES, RUNTIME], &ADAPTERS[2..]].concat(),
             name if FUNCTIONS.contains(&name) => {
                 vec![EVENTS, STORES, RUNTIME, ENVIRONMENT, "questline-warehouse-duckdb"]
             }
@@ -114,8 +121,13 @@ fn only_main_names_an_adapter() {
     for (path, text) in sources() {
         let inside = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
         let function = inside.starts_with("functions/") && inside.contains("/src/");
-        let adapters =
-            ["questline_log_kafka", "questline_log_sqlite", "questline_warehouse_duckdb"];
+        let adapters = [
+            "questline_log_kafka",
+            "questline_log_sqlite",
+            "questline_warehouse_duckdb",
+            "questline_google",
+            "questline_pubsub",
+        ];
         let names = adapters.iter().any(|adapter| text.contains(adapter));
         assert!(!function || !names || inside.ends_with("main.rs"), "{inside} names an adapter");
     }

@@ -169,3 +169,24 @@ pub const DAILY_OLDEST_DAYS: i32 = 365;
 pub const CHECK_ROWS: usize = 100;
 /// Events missing in the ledger of a day, per million: more stops export and training.
 pub const RESIDUE_PER_MILLION: i64 = 100;
+
+/// One attempt at a call to Google.
+pub const GOOGLE_ATTEMPT: Duration = Duration::from_secs(10);
+/// A call to Google is made again, while it is put off, for this long.
+pub const GOOGLE_PATIENCE: Duration = Duration::from_secs(20);
+/// Bytes of a training job as Vertex AI shows it, the compiled pipeline in it.
+pub const VERTEX_JOB_BYTES: usize = 8 << 20;
+/// Bytes of the manifest of a day's features.
+pub const MANIFEST_BYTES: usize = 1 << 20;
+/// Bytes of the message that metrics are ready.
+pub const READY_BYTES: usize = 64 << 10;
+/// What is done about one such message ends after this long: Pub/Sub waits for a minute.
+pub const TRAINING_CALL: Duration = Duration::from_secs(50);
+/// A day's training is tried this often, each time it is asked for again.
+pub const TRAINING_ATTEMPTS: u32 = 3;
+/// A worker asks this often how its jobs stand.
+pub const TRAINING_FOLLOW: Duration = Duration::from_secs(5 * 60);
+/// Jobs of days this long ago are not followed any more: Vertex AI ends each within a week.
+pub const TRAINING_FOLLOW_DAYS: u64 = 30;
+/// Pub/Sub acknowledges a message within this time.
+pub const PUBLISH_PATIENCE: Duration = Duration::from_secs(20);

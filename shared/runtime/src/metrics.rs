@@ -133,6 +133,7 @@ metrics! {
     #["process"] process_working: Gauge, "1 while processing runs";
     #["daily-aggregate"] daily_closed_through: Gauge<i64>, "Unix time of the end of the last day whose run succeeded, checks included", Seconds;
     #["daily-aggregate"] daily_fresh_through: Gauge<i64>, "Unix time up to which every change of a day is in its metrics", Seconds;
+    #["ml-trigger"] daily_trained_through: Gauge<i64>, "Unix time of the end of the last day for which a training job was started", Seconds;
     #["process"] ledger_closed_through: Gauge<i64>, "Unix time of the last closed minute", Seconds;
 }
 

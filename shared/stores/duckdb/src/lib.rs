@@ -7,6 +7,7 @@ mod letters;
 mod query;
 mod runs;
 mod schema;
+mod training;
 mod values;
 mod write;
 
@@ -18,10 +19,12 @@ use std::{
 };
 
 use async_trait::async_trait;
+use chrono::NaiveDate;
 use database::Database;
 use questline_stores::{
     letters::{Cursor, Letters, Selection, WaitingLetter},
     saved::{Ask, Question, Value},
+    training::{TrainingRun, TrainingRuns},
     warehouse::{
         Answer, LedgerState, Query, QueryError, QueryLimits, Rows, Settled, Warehouse,
         WarehouseError,
@@ -186,6 +189,18 @@ impl Letters for DuckdbWarehouse {
     async fn count(&self, selection: &Selection) -> Result<u64, WarehouseError> {
         let selection = selection.clone();
         self.look(move |database| letters::count(database, &selection)).await
+    }
+}
+
+#[async_trait]
+impl TrainingRuns for DuckdbWarehouse {
+    async fn latest(&self, since: NaiveDate) -> Result<Vec<TrainingRun>, WarehouseError> {
+        self.look(move |database| training::latest(database, since)).await
+    }
+
+    async fn record(&self, run: &TrainingRun) -> Result<(), WarehouseError> {
+        let run = run.clone();
+        self.ask(move |database| training::record(database, &run)).await
     }
 }
 

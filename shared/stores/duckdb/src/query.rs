@@ -115,9 +115,9 @@ fn in_utc(column: &ArrayRef) -> ArrayRef {
 }
 
 /// The rows of a batch as JSON objects. What cannot be shown is left out: they are samples.
-pub(crate) fn objects(batch: &RecordBatch) -> Vec<Value> {
+pub(crate) fn objects(batch: &RecordBatch) -> Vec<Json> {
     let names: Vec<_> = batch.schema().fields().iter().map(|f| f.name().clone()).collect();
-    let object = |row: Vec<Value>| Value::Object(names.iter().cloned().zip(row).collect());
+    let object = |row: Vec<Json>| Json::Object(names.iter().cloned().zip(row).collect());
     json(batch).unwrap_or_default().into_iter().map(object).collect()
 }
 

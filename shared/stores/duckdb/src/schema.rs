@@ -34,6 +34,7 @@ const DEFINITIONS: &[(&str, &str)] = definitions![
     "pipeline_runs",
     "touched_days",
     "quality_results",
+    "training_runs",
     "events_unique",
     "stale_days",
     "events_1min",

@@ -86,6 +86,25 @@ async fn the_page_is_light_and_quick() {
     assert!((10_000.0..300_000.0).contains(&bytes), "{bytes} bytes");
 }
 
+#[tokio::test]
+async fn the_interface_is_readable_as_it_is_described() {
+    let folder = tempfile::tempdir().unwrap();
+    let stack = Stack::start(&folder.path().join("data"));
+    let Some(browser) = Browser::start(1280, 900).await else { return };
+    browser.open(&format!("{}/docs", stack.url)).await;
+    browser.until("it is drawn", "document.querySelector('#post-v1-events')").await;
+    let described = reqwest::get(format!("{}/openapi.json", stack.url)).await.unwrap();
+    let described: Value = described.json().await.unwrap();
+    let text = browser.run("return document.body.innerText").await.to_string();
+    for path in described["paths"].as_object().unwrap().keys() {
+        assert!(text.contains(path.as_str()), "{path} is not shown");
+    }
+    for member in described["components"]["schemas"]["Event"]["properties"].as_object().unwrap() {
+        assert!(text.contains(member.0.as_str()), "{} is not shown", member.0);
+    }
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+}
+
 /// Markup, quotes, a script, NUL, and marks that turn the direction of a text.
 const HOSTILE: &str = "<img src=x onerror=\"window.planted=1\"><script>window.planted=1</script>'\"\u{202e}\u{0}javascript:planted=1";
 

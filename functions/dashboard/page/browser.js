@@ -70,10 +70,10 @@ function controls(reasons) {
   const element = h(
     "form",
     { class: "filters small", "aria-label": "Which events", onsubmit: (event) => event.preventDefault() },
-    field("Player", h("input", { name: "user", type: "search", placeholder: "user_id, exactly", maxlength: 128, autocomplete: "off" })),
+    field("Player", h("input", { name: "user", type: "search", placeholder: "user_id", maxlength: 128, size: 14, autocomplete: "off" })),
     field("Type", h("select", { name: "type" }, options(kinds))),
     field("Verdict", h("select", { name: "verdict" }, options(verdicts))),
-    field("Release", h("input", { name: "release", type: "search", placeholder: "app_version", maxlength: 64, size: 10, autocomplete: "off" })),
+    field("Release", h("input", { name: "release", type: "search", placeholder: "app_version", maxlength: 64, size: 9, autocomplete: "off" })),
   );
   const names = ["user", "type", "verdict", "release"];
   const show = () => names.forEach((name) => (element.elements[name].value = filters.get(name)));

@@ -28,6 +28,7 @@ function active(body, { rows }) {
   plot(inner(body), {
     title: "Players",
     x: x(rows),
+    daily: true,
     lines: [
       { label: "active", colour: "--plot-1", values: values(rows, "players"), fill: true, format: count },
       { label: "new", colour: "--plot-3", dash: [6, 4], values: values(rows, "new_players"), format: count },
@@ -41,6 +42,7 @@ function retention(body, { rows }) {
   plot(inner(body), {
     title: "Retention by install day",
     x: x(rows),
+    daily: true,
     format: share,
     max: 1,
     lines: [
@@ -55,6 +57,7 @@ function revenue(body, { rows }) {
   plot(inner(body), {
     title: "Revenue",
     x: x(rows),
+    daily: true,
     format: (value) => `$${short(value)}`,
     lines: [{ label: "revenue", colour: "--plot-3", bars: true, values: values(rows, "revenue_usd"), format: usd }],
   });
@@ -65,6 +68,7 @@ function means(body, { rows }) {
   plot(inner(body), {
     title: "ARPDAU and payers",
     x: x(rows),
+    daily: true,
     format: usdFine,
     lines: [
       { label: "ARPDAU", colour: "--plot-2", values: values(rows, "arpdau"), fill: true },

@@ -13,6 +13,7 @@ const TIMES = [
   [60, "{HH}:{mm}", day, null, day, null, null, null, 1],
   [1, "{HH}:{mm}:{ss}", day, null, day, null, null, null, 1],
 ];
+const DAY = 86_400;
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const plots = new Set();
 
@@ -46,9 +47,9 @@ function series({ label, colour, dash, fill, bars, format = short, width = 2 }) 
 
 /**
  * Keeps a plot in `body`: made once, then given new data. `x` is in seconds, or in places of `labels`;
- * `span` are the ends of the axis, whatever there is to show.
+ * `span` are the ends of the axis, whatever there is to show; a `daily` one has a bar's room at them.
  */
-export function plot(body, { title, x, lines, height = 220, labels, format = short, max, span }) {
+export function plot(body, { title, x, lines, height = 220, labels, format = short, max, span, daily }) {
   const shape = JSON.stringify([lines.map(({ label, colour }) => [label, colour]), labels?.length]);
   const data = [x, ...lines.map((line) => line.values)];
   const kept = body.plot;
@@ -68,9 +69,10 @@ export function plot(body, { title, x, lines, height = 220, labels, format = sho
     height,
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     cursor: { y: false, points: { size: 7 } },
+    hooks: { ready: [(made) => latest(made)] },
     legend: { live: true },
     scales: {
-      x: { time: !labels, range: (_, min, most) => (labels ? [min - 0.6, most + 0.6] : (keep.span ?? [min, Math.max(most, min + 1)])) },
+      x: { time: !labels, range: (_, min, most) => (labels ? [min - 0.6, most + 0.6] : (keep.span ?? (daily ? [min - DAY / 2, most + DAY / 2] : [min, Math.max(most, min + 1)]))) },
       y: { range: (_, min, most) => [Math.min(0, min), max ?? Math.max(1e-9, most) * 1.12] },
     },
     axes: [
@@ -80,12 +82,14 @@ export function plot(body, { title, x, lines, height = 220, labels, format = sho
     series: [
       labels
         ? { label: "Level", value: (_, place) => (place === null ? "–" : keep.labels[place]) }
-        : { label: "Time", value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" },
+        : daily
+          ? { label: "Day", value: "{YYYY}-{MM}-{DD}" }
+          : { label: "Time", value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" },
       ...lines.map((line) => series({ format, ...line })),
     ],
   };
   keep.uplot = new uPlot(options, data, frame);
-  latest(keep.uplot);
+
   keep.uplot.over.addEventListener("mouseleave", () => latest(keep.uplot));
   frame.addEventListener("keydown", (event) => walk(event, keep.uplot));
   const sized = new ResizeObserver(() => keep.uplot.setSize({ width: Math.max(200, body.clientWidth), height }));

@@ -28,6 +28,8 @@ macro_rules! files {
 const FILES: &[(&str, &[u8])] = files![
     "alerts.js",
     "browser.js",
+    "docs.html",
+    "docs.js",
     "dom.js",
     "filters.js",
     "form.js",
@@ -69,6 +71,10 @@ fn asset((name, plain): &(&'static str, &'static [u8])) -> Asset {
 
 pub(crate) async fn index(headers: HeaderMap) -> Response {
     serve("index.html", &headers)
+}
+
+pub(crate) async fn docs(headers: HeaderMap) -> Response {
+    serve("docs.html", &headers)
 }
 
 pub(crate) async fn file(Path(name): Path<String>, headers: HeaderMap) -> Response {

@@ -56,6 +56,7 @@ pub fn routes(config: Config) -> Router {
     }
     Router::new()
         .route("/", get(assets::index))
+        .route("/docs", get(assets::docs))
         .route("/page/{*file}", get(assets::file))
         .route("/api/page", get(page))
         .route("/api/ask/{*name}", get(answers::ask))

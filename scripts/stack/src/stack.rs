@@ -2,6 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    path::Path,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -57,7 +58,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let ingest = Ingest::new(config()?, log.clone(), metrics.clone(), SystemClock::shared());
     let ingest = Arc::new(ingest);
     let listener = listen(arguments.port).await?;
-    let address = listener.local_addr()?;
+    let url = format!("http://{}", listener.local_addr()?);
     let (stop, warehouse) = (CancellationToken::new(), Warehouse::default());
     let rulebook = Rulebook::read(&Env::of_process())?;
     let days = Days {
@@ -69,7 +70,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     };
     let operator = Operator {
         token,
-        address,
+        address: listener.local_addr()?,
         ingest: ingest.clone(),
         log: log.clone(),
         warehouse: warehouse.clone(),
@@ -86,17 +87,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let limits =
         ServeLimits { head_timeout: HEAD_TIMEOUT, connections: CONNECTIONS, drain: SHUTDOWN / 4 };
     let serving = tokio::spawn(serve::http(listener, routes, limits, stop.clone()));
-    let url = format!("http://{address}");
-    place.announce(&url).context("the data directory cannot be written")?;
-    say(&format!(
-        "Questline is at {url}/ — write key `{LOCAL}`, data in {}\n",
-        directory.display()
-    ));
+    announce(&place, &url, directory)?;
 
-    let book = tokio::spawn({
-        let ingest = ingest.clone();
-        async move { ingest.keep_book().await }
-    });
+    let keeping = ingest.clone();
+    let book = tokio::spawn(async move { keeping.keep_book().await });
     let mut processing = Processing::start(directory, &log, &metrics, warehouse, rulebook)?;
     let playing = stop.child_token();
     let players = tokio::spawn(players::play(arguments_of(&arguments, fresh), url, playing));
@@ -110,17 +104,22 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     };
     say("\n");
     stop.cancel();
-    serving.await?;
-    showing.await?;
-    players.await?;
-    expiring.await?;
-    closing.await?;
+    for task in [serving, showing, players, expiring, closing] {
+        task.await?;
+    }
     ingest.end(Duration::from_secs(1)).await;
     book.await?;
     let drained = processing.drain(&*log, SHUTDOWN / 2).await;
     log.close().await;
     place.withdraw();
     ended.and(drained)
+}
+
+fn announce(place: &Place, url: &str, directory: &Path) -> anyhow::Result<()> {
+    place.announce(url).context("the data directory cannot be written")?;
+    let directory = directory.display();
+    say(&format!("Questline is at {url}/ — write key `{LOCAL}`, data in {directory}\n"));
+    Ok(())
 }
 
 /// The log: embedded in the data directory, or a Kafka's, whose topics are made where they are missing.

@@ -111,6 +111,18 @@ impl DailyRun {
         Ok(reports)
     }
 
+    /// Notes which closed days have changed, while no run is at work: whoever reads after this reads of
+    /// such a day what is true now, and not what was true when it was closed.
+    ///
+    /// # Errors
+    /// If the warehouse cannot be asked.
+    pub async fn note(&self) -> Result<(), Failure> {
+        let _turn = self.turn.lock().await;
+        let now = self.ports.clock.now_micros();
+        let (from, through) = Reach::All { pause: 0 }.days(now);
+        Ok(self.ports.warehouse.touch(from, through, now).await?)
+    }
+
     fn usable(&self, day: Day) -> Result<(), Failure> {
         let now = self.ports.clock.now_micros();
         if day.end() > now {

@@ -191,7 +191,7 @@ async fn late_events_make_days_stale_and_only_those_are_rebuilt() {
     let folder = tempfile::tempdir().unwrap();
     let mut place = played(folder.path()).await;
     let before = json!({"timestamp": "2024-02-28T23:59:59Z", "level_id": "1", "user_id": "u1"});
-    place.events(&[before.clone()]).await;
+    place.events(std::slice::from_ref(&before)).await;
     let patience = std::time::Duration::from_secs(600);
     let all = Reach::All { pause: 0 };
     let closed = place.run.call_due(all, patience).await.unwrap();

@@ -158,7 +158,8 @@ struct Deadline {
     deadline_ms: u64,
 }
 
-/// Has the running minute's pages written, and waits until all that is in the log is processed.
+/// Has the running minute's pages written, waits until all that is in the log is processed, and notes
+/// which closed days that has changed.
 async fn settle(
     State(operator): State<Arc<Operator>>,
     Json(Deadline { deadline_ms }): Json<Deadline>,
@@ -169,7 +170,14 @@ async fn settle(
             return false;
         }
         let Ok(ends) = operator.log.ends(Topic::Raw).await else { return false };
-        reach(&*operator.log, &ends, patience).await
+        if !reach(&*operator.log, &ends, patience).await {
+            return false;
+        }
+        // Minutes of days that were closed before are read from the parts again.
+        match operator.days.run() {
+            Some(daily) => daily.note().await.is_ok(),
+            None => true,
+        }
     };
     Json(json!({ "settled": settled.await })).into_response()
 }

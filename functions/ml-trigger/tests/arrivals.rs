@@ -29,7 +29,7 @@ async fn conditions_that_are_not_met_are_said_and_nothing_is_started() {
         "features of 23 days are there, and 24 are needed"
     ]);
     assert_eq!(answer, json!({"outcome": "not_met", "unmet": unmet}));
-    assert_eq!((google.known().jobs.len(), google.known().creations), (0, 0));
+    assert_eq!(google.made(), (0, 0));
     let book = trigger.book(folder.path()).await;
     let written: Vec<_> =
         book.iter().map(|run| (run.attempt, &*run.state, run.days_present)).collect();
@@ -75,7 +75,7 @@ async fn what_cannot_be_read_is_a_bad_request_and_harms_nobody() {
     assert_eq!(trigger.ready(&message(SUNDAY)).await["outcome"], "started");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_pulls_what_the_daily_run_publishes() {
     let folder = tempfile::tempdir().unwrap();
     let Some(pubsub) = Pubsub::start(folder.path()) else {

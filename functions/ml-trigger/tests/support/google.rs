@@ -76,6 +76,12 @@ impl Google {
         self.known.lock().unwrap()
     }
 
+    /// How many jobs there are, and how often one was asked for.
+    pub(crate) fn made(&self) -> (usize, usize) {
+        let known = self.known();
+        (known.jobs.len(), known.creations)
+    }
+
     /// How a job goes on.
     pub(crate) fn becomes(&self, id: &str, state: &str) {
         let mut known = self.known();

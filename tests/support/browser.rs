@@ -113,8 +113,9 @@ impl Browser {
 impl Drop for Browser {
     fn drop(&mut self) {
         // The browser ends with its driver's session, or, where that is gone, with its driver.
-        let end = Command::new("curl").args(["-s", "-m", "5", "-X", "DELETE", &self.session]);
-        _ = { end }.stdout(Stdio::null()).status();
+        let mut end = Command::new("curl");
+        end.args(["-s", "-m", "5", "-X", "DELETE", &self.session]).stdout(Stdio::null());
+        _ = end.status();
         _ = self.driver.kill();
         _ = self.driver.wait();
     }

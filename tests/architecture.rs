@@ -42,10 +42,21 @@ fn dependencies_point_inward() {
     const STORES: &str = "questline-stores";
     const RUNTIME: &str = "questline-runtime";
     const ENVIRONMENT: &str = "questline-environment";
-    const ADAPTERS: [&str; 3] =
-        ["questline-log-kafka", "questline-log-sqlite", "questline-warehouse-duckdb"];
-    const FUNCTIONS: [&str; 4] =
-        ["questline-dashboard", "questline-dlq-reprocess", "questline-ingest", "questline-process"];
+    const ADAPTERS: [&str; 5] = [
+        "questline-log-kafka",
+        "questline-log-sqlite",
+        "questline-warehouse-duckdb",
+        "questline-google",
+        "questline-pubsub",
+    ];
+    const FUNCTIONS: [&str; 6] = [
+        "questline-daily-aggregate",
+        "questline-dashboard",
+        "questline-dlq-reprocess",
+        "questline-ingest",
+        "questline-ml-trigger",
+        "questline-process",
+    ];
     const CLIENT: [&str; 2] = ["questline-client", "questline-players"];
     let allowed = |name: &str| -> Vec<&str> {
         match name {
@@ -55,8 +66,12 @@ fn dependencies_point_inward() {
             STORES => vec![EVENTS, "questline-testing"],
             name if ADAPTERS.contains(&name) => vec![EVENTS, STORES],
             ENVIRONMENT => [&[EVENTS, STORES, RUNTIME], &ADAPTERS[..2]].concat(),
+            "questline-ml-trigger" => [&[EVENTS, STORES, RUNTIME], &ADAPTERS[2..]].concat(),
             name if FUNCTIONS.contains(&name) => {
                 vec![EVENTS, STORES, RUNTIME, ENVIRONMENT, "questline-warehouse-duckdb"]
+            }
+            "questline-simulation" => {
+                [&[EVENTS, STORES, RUNTIME, ENVIRONMENT], &FUNCTIONS[..]].concat()
             }
             "questline-cli" => [&[EVENTS, STORES, RUNTIME], &ADAPTERS[..], &CLIENT[..]].concat(),
             "questline-stack" | "questline-bench" => {
@@ -106,8 +121,13 @@ fn only_main_names_an_adapter() {
     for (path, text) in sources() {
         let inside = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
         let function = inside.starts_with("functions/") && inside.contains("/src/");
-        let adapters =
-            ["questline_log_kafka", "questline_log_sqlite", "questline_warehouse_duckdb"];
+        let adapters = [
+            "questline_log_kafka",
+            "questline_log_sqlite",
+            "questline_warehouse_duckdb",
+            "questline_google",
+            "questline_pubsub",
+        ];
         let names = adapters.iter().any(|adapter| text.contains(adapter));
         assert!(!function || !names || inside.ends_with("main.rs"), "{inside} names an adapter");
     }
@@ -121,7 +141,7 @@ fn one_file_is_unsafe() {
         .filter(|(_, text)| text.contains(&word))
         .map(|(path, _)| path.strip_prefix(root()).unwrap().to_owned())
         .collect();
-    assert_eq!(named, [Path::new("shared/stores/kafka/src/identity.rs")]);
+    assert_eq!(named, [Path::new("shared/stores/kafka/src/native.rs")]);
 }
 
 #[test]

@@ -72,6 +72,8 @@ fn start(folder: &Path, name: &str) -> Option<(Running, String)> {
         .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
         .env("QUESTLINE_LOG", format!("sqlite:{}", folder.join("log").display()))
         .env("QUESTLINE_WAREHOUSE", format!("duckdb:{}", folder.join("log").display()))
+        .env("QUESTLINE_FEATURES", format!("file:{}", folder.display()))
+        .env("QUESTLINE_METRICS_READY", format!("file:{}", folder.display()))
         .env("QUESTLINE_KEYS", keys)
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
@@ -231,4 +233,25 @@ async fn process_answers_kafka_events_and_reprocess_brings_their_letters_back() 
     let back = records.iter().find(|record| record.headers.get("letter").is_some()).unwrap();
     assert_eq!(back.headers.get("attempts"), Some(&b"1"[..]));
     assert_eq!(back.value.as_deref(), Some(good.as_bytes()));
+}
+
+#[tokio::test]
+async fn the_daily_run_answers_a_schedule() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("log")).unwrap();
+    let Some((running, api)) = start(folder.path(), "daily-aggregate") else { return };
+    let schedule = json!({"version": "0", "id": "1", "detail-type": "Scheduled Event",
+        "source": "aws.scheduler", "account": "1", "time": "2026-11-23T02:00:00Z",
+        "region": "eu-north-1", "resources": [], "detail": {}});
+    let reports = invoke(&api, "daily-aggregate", &schedule).await;
+    let yesterday = questline_events::Day::of(support::now_micros()).plus(-1);
+    let day = &reports["days"][0];
+    assert_eq!((&day["day"], &day["standing"]), (&json!(yesterday), &json!("unfinished")));
+    assert_eq!(day["why"], "no minute of the ledger is closed yet");
+    let refused = invoke(&api, "daily-aggregate", &json!({"date": "2999-01-01"})).await;
+    assert!(refused["errorMessage"].as_str().unwrap().contains("is not over"), "{refused}");
+    drop(running);
+    let kept = "SELECT step, state FROM pipeline_runs";
+    let expected = json!({"step": "wait", "state": "waiting"});
+    assert_eq!(row(&folder.path().join("log"), kept), expected);
 }

@@ -6,11 +6,15 @@ mod support;
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs::{self, File},
+    io::Read as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::{Duration, Instant},
 };
 
+use flate2::read::GzDecoder;
+use questline_events::Day;
 use questline_testing::skip;
 use support::{Stack, binary};
 
@@ -77,6 +81,40 @@ async fn numbers(stack: &Stack) -> BTreeMap<&'static str, String> {
     numbers
 }
 
+/// Closes the seven days by the command, and gives what is in their tables.
+async fn daily(stack: &Stack) -> BTreeMap<&'static str, String> {
+    let yesterday = Day::of(support::now_micros()).plus(-1);
+    let mut command = Command::new(binary("questline"));
+    command.args(["daily", "--date", &yesterday.plus(-6).to_string()]);
+    command.args(["--through", &yesterday.to_string(), "--data-dir"]);
+    let output = command.arg(stack.place.directory()).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(said.lines().filter(|line| line.ends_with(" done")).count(), 7, "{said}");
+    let mut numbers = BTreeMap::new();
+    for (name, sql) in [
+        ("attempts", "SELECT sum(attempts)::BIGINT FROM level_metrics"),
+        (
+            "completions",
+            "SELECT sum(completions)::VARCHAR FROM level_metrics GROUP BY event_date
+             ORDER BY event_date",
+        ),
+        (
+            "levels",
+            "SELECT level_id, sum(completions)::VARCHAR FROM level_metrics GROUP BY level_id
+             ORDER BY level_id::INT",
+        ),
+        ("level_metrics", "FROM level_metrics ORDER BY ALL"),
+        ("users", "FROM user_daily_metrics ORDER BY ALL"),
+        ("revenue", "FROM revenue_daily_metrics ORDER BY ALL"),
+        ("retention", "FROM retention_daily ORDER BY ALL"),
+        ("minutes", "FROM events_1min_closed ORDER BY ALL"),
+    ] {
+        numbers.insert(name, stack.rows(sql).await);
+    }
+    numbers
+}
+
 const LEVELS: &str = "SELECT level_id, count(*) FILTER (event_type = 1001)::VARCHAR,
     count(*) FILTER (event_type = 1002)::VARCHAR
     FROM events_unique GROUP BY level_id ORDER BY level_id::INT";
@@ -101,6 +139,13 @@ async fn candycrush_gives_the_numbers_that_others_found() {
     let days = expected(&set.join("daily.csv"), &["attempts", "wins"]);
     assert_eq!(first["days"], serde_json::to_string(&days).unwrap());
 
+    let closed = daily(&stack).await;
+    assert_eq!(closed["attempts"], "[[93539]]");
+    let wins: Vec<_> = days.iter().map(|day| [&day[1]]).collect();
+    assert_eq!(closed["completions"], serde_json::to_string(&wins).unwrap());
+    let wins: Vec<_> = levels.iter().map(|level| [&level[0], &level[2]]).collect();
+    assert_eq!(closed["levels"], serde_json::to_string(&wins).unwrap());
+
     // The same again: shuffled, with lines doubled and lines broken.
     let mut random = fastrand::Rng::with_seed(questline_testing::seed());
     let mut again = play.clone();
@@ -120,6 +165,7 @@ async fn candycrush_gives_the_numbers_that_others_found() {
     assert!(sent.contains(&format!("{broken} rejected: malformed_json")), "{sent}");
     stack.settle().await;
     assert_eq!(numbers(&stack).await, first, "every number stays the same");
+    assert_eq!(daily(&stack).await, closed, "also those of the days");
     let duplicates = "SELECT sum(duplicate) FROM ledger_minutes";
     assert_eq!(stack.number(duplicates).await, i64::try_from(stored).unwrap());
     assert_eq!(stack.number("SELECT sum(abs(residue)) FROM ledger_residue").await, 0);
@@ -136,6 +182,55 @@ async fn intendo_arrives_whole() {
     assert_eq!(stack.number("SELECT count(*) FROM events_unique").await, 246_161);
     assert_eq!(stack.number("SELECT count(*) FROM events_dlq").await, 0);
     assert_eq!(stack.number("SELECT sum(events) FROM events_1min").await, 246_161);
+}
+
+/// The days close by themselves; a session is one event at its start, so sessions are of that day.
+#[tokio::test]
+async fn intendo_sessions_and_playtime_are_those_of_every_player_and_day() {
+    let Some(data) = data() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let stack = Stack::start(&folder.path().join("data"));
+    let mut play = lines(&data, "intendo");
+    play.retain(|line| line.contains(r#""type":3002"#));
+    let sent = send(&stack, folder.path(), &play);
+    assert!(sent.contains(" 0 rejected, 0 deferred"), "{sent}");
+    stack.settle().await;
+    let start = Instant::now();
+    let open = "SELECT count(DISTINCT event_date) FROM events WHERE event_date NOT IN (
+        SELECT event_date FROM pipeline_runs WHERE step = 'metrics_ready' AND state = 'done')";
+    while stack.number(open).await > 0 {
+        assert!(start.elapsed() < Duration::from_secs(300), "the days do not close");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    println!("{} events, all days closed by themselves in {:?}", play.len(), start.elapsed());
+    let found = "SELECT user_id, date_diff('day', event_date, max(event_date) OVER ()),
+        sessions, round(playtime_minutes, 3)
+        FROM user_daily_metrics ORDER BY 1, 2";
+    let found: Vec<(String, i64, i64, f64)> =
+        serde_json::from_str(&stack.rows(found).await).unwrap();
+    let mut text = String::new();
+    let file = data.join("intendo-super-jetroid/sj_users_daily_small.csv.gz");
+    GzDecoder::new(File::open(file).unwrap()).read_to_string(&mut text).unwrap();
+    let rows = text.lines().skip(1).map(|line| {
+        let fields: Vec<_> = line.split(',').collect();
+        let day: Day = fields[1].parse().unwrap();
+        let playtime = (fields[3].parse::<f64>().unwrap() * 1_000.0).round() / 1_000.0;
+        (fields[0].to_owned(), day, fields[2].parse::<f64>().unwrap() as i64, playtime)
+    });
+    let rows: Vec<_> = rows.collect();
+    let last = rows.iter().map(|(_, day, ..)| *day).max().unwrap();
+    let mut expected: Vec<_> = rows
+        .into_iter()
+        .map(|(user, day, sessions, time)| {
+            (user, i64::from(last.number() - day.number()), sessions, time)
+        })
+        .filter(|(_, back, ..)| *back < 300)
+        .collect();
+    expected.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(&expected) {
+        assert_eq!(found, expected);
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 -- What every boot stored, and what processing read of it, by minute.
 -- state: open (not closed yet), proved (lost is what it says), unproved (the boot never wrote the
--- minute for good, or has reports that never came: nobody may say that nothing was lost).
+-- minute for good, or has reports that never came, or not yet: nobody may say that nothing was lost).
 -- What a reprocess run brings back counts in the minute in which it was received first, long closed:
 -- it is open until what was in the log when the run last wrote is processed.
 CREATE OR REPLACE VIEW ledger_minutes AS
@@ -87,6 +87,8 @@ judged AS (
       -- Records of no boot have no stored counterpart to be held against.
       WHEN summed.source IS NULL THEN 'proved'
       WHEN summed.unknown > 0 THEN 'unproved'
+      -- Deferred, and no report yet: of a boot that was killed there will be none.
+      WHEN summed.deferred > summed.late + summed.failed THEN 'unproved'
       WHEN runs.ended OR written.minute IS NOT NULL THEN 'proved'
       ELSE 'unproved'
     END AS state

@@ -36,3 +36,38 @@ resource "aws_lambda_permission" "ml_trigger" {
   qualifier     = "live"
   source_arn    = aws_sns_topic.metrics_ready.arn
 }
+
+# A job takes an hour, and no call waits for it: how it stands is asked now and then.
+resource "aws_scheduler_schedule" "ml_trigger" {
+  name                         = "${var.prefix}-ml-trigger"
+  description                  = "Follows the training jobs under way"
+  schedule_expression          = "cron(0/15 * * * ? *)"
+  schedule_expression_timezone = "UTC"
+  kms_key_arn                  = aws_kms_key.main.arn
+
+  flexible_time_window {
+    mode = "OFF"
+  }
+
+  target {
+    arn      = module.ml_trigger.arn
+    role_arn = aws_iam_role.scheduler.arn
+    # As EventBridge itself says it.
+    input = jsonencode({ detail-type = "Scheduled Event", source = "questline", detail = {} })
+
+    # The next one comes soon.
+    retry_policy {
+      maximum_retry_attempts       = 0
+      maximum_event_age_in_seconds = 60
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "follow" {
+  name = "follow"
+  role = aws_iam_role.scheduler.id
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [{ Effect = "Allow", Action = "lambda:InvokeFunction", Resource = module.ml_trigger.arn }]
+  })
+}

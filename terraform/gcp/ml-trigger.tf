@@ -8,7 +8,10 @@ module "ml_trigger" {
   prefix        = local.function.prefix
   metrics_image = local.function.metrics_image
   image         = local.images["ml-trigger"]
-  invokers      = { push = google_service_account.push.member }
+  invokers = {
+    push     = google_service_account.push.member
+    schedule = google_service_account.scheduler.member
+  }
 
   env = {
     QUESTLINE_WAREHOUSE = local.warehouse
@@ -17,6 +20,31 @@ module "ml_trigger" {
     # The job works under this account, not under the trigger's.
     QUESTLINE_TRAINING_ACCOUNT = google_service_account.training.email
     QUESTLINE_TRAINING_ROOT    = "gs://${google_storage_bucket.training.name}"
+  }
+}
+
+# A job takes an hour, and no call waits for it: how it stands is asked now and then.
+resource "google_cloud_scheduler_job" "ml_trigger" {
+  name             = "${var.prefix}-ml-trigger"
+  description      = "Follows the training jobs under way"
+  region           = var.region
+  schedule         = "*/15 * * * *"
+  time_zone        = "Etc/UTC"
+  attempt_deadline = "60s"
+
+  retry_config {
+    retry_count          = 1
+    min_backoff_duration = "10s"
+    max_backoff_duration = "60s"
+  }
+
+  http_target {
+    uri         = "${module.ml_trigger.uri}/follow"
+    http_method = "POST"
+    oidc_token {
+      service_account_email = google_service_account.scheduler.email
+      audience              = module.ml_trigger.uri
+    }
   }
 }
 

@@ -19,6 +19,7 @@ PARAMETERS = {
     "from_date": "DATE",
     "through_date": "DATE",
     "now": "TIMESTAMP",
+    "run_id": "STRING",
     "playtime_types": "STRING",
     "from_time": "TIMESTAMP",
     "to_time": "TIMESTAMP",

@@ -1,7 +1,8 @@
-//! What tests of all crates share: visible skips, seeds, waiting for a condition, and a Kafka.
+//! What tests of all crates share: visible skips, seeds, waiting for a condition, a Kafka, and a Pub/Sub.
 #![allow(clippy::expect_used, reason = "test helpers")]
 
 mod kafka;
+mod pubsub;
 
 use std::{
     fs::OpenOptions,
@@ -9,7 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use kafka::Kafka;
+pub use kafka::{Kafka, PASSWORD, USER};
+pub use pubsub::Pubsub;
 
 /// Says that a test cannot run here. `scripts/test` collects the names from the file that
 /// `QUESTLINE_SKIPS` names, prints them, and fails on one that `tests/allowed-skips.txt` lacks.

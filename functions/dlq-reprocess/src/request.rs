@@ -50,6 +50,9 @@ pub struct Resume {
     pub began: i64,
     /// The last letter that was looked at.
     pub after: Cursor,
+    /// The log did not take a page of the run: what it counted is not known to the ledger.
+    #[serde(default)]
+    pub unproved: bool,
 }
 
 /// A request that can be carried out.

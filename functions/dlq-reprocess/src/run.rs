@@ -29,6 +29,8 @@ use crate::{
 
 /// How long processing may take to come to where the log ended when a run began.
 const CATCH_UP: Duration = Duration::from_secs(30);
+/// How often a page of the ledger is sent before the run is left unproved.
+const PAGE_ATTEMPTS: usize = 3;
 
 /// Why a call did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -83,14 +85,15 @@ impl Reprocess {
         let Plan { mut selection, fixes, rate } = request.plan()?;
         let _turn = self.turn.try_lock().map_err(|_| Failure::Busy)?;
         let ends_at = Instant::now() + request.seconds.map_or(REPROCESS_CALL, Duration::from_secs);
-        let resume = match &request.resume {
+        let mut resume = match &request.resume {
             Some(resume) => resume.clone(),
             None => {
                 if !request.dry_run {
                     self.catch_up(ends_at).await?;
                 }
                 let run = format!("reprocess-{}", self.clock.unique_id());
-                Resume { run, began: self.clock.now_micros(), after: Cursor::default() }
+                let (began, after) = (self.clock.now_micros(), Cursor::default());
+                Resume { run, began, after, unproved: false }
             }
         };
         // What this very run brings to death again is not its own.
@@ -101,30 +104,30 @@ impl Reprocess {
             waiting: self.letters.count(&selection).await?,
             ..Report::default()
         };
-        let mut after = resume.after.clone();
         let mut due = Instant::now();
         loop {
-            let page = self.letters.waiting(&selection, &after, REPROCESS_PAGE).await?;
+            let page = self.letters.waiting(&selection, &resume.after, REPROCESS_PAGE).await?;
             let Some(last) = page.last().map(|letter| letter.cursor.clone()) else { break };
             report.looked_at += page.len() as u64;
             let returning = self.look(&page, &fixes, &mut report);
             if !returning.is_empty() {
                 let letters = u32::try_from(returning.len()).unwrap_or(u32::MAX);
-                let stored = self.bring_back(returning, &resume.run, &mut report).await;
+                let stored = self.bring_back(returning, &mut resume, &mut report).await;
                 if !stored {
-                    report.resume = Some(Resume { after, ..resume.clone() });
+                    report.resume = Some(resume.clone());
                     break;
                 }
                 due = due.max(Instant::now()) + Duration::from_secs(1) * letters / rate;
                 self.yield_to_live(due, ends_at).await;
             }
-            after = last;
+            resume.after = last;
             if Instant::now() >= ends_at {
-                report.resume = Some(Resume { after, ..resume.clone() });
+                report.resume = Some(resume.clone());
                 break;
             }
         }
-        if report.resume.is_none() && !request.dry_run {
+        // A run that does not know its own count never ends in order, and so stays unproved.
+        if report.resume.is_none() && !request.dry_run && !resume.unproved {
             self.close(&resume.run).await;
         }
         tracing::info!(
@@ -190,11 +193,12 @@ impl Reprocess {
     async fn bring_back(
         &self,
         mut returning: Vec<Returning<'_>>,
-        run: &str,
+        resume: &mut Resume,
         report: &mut Report,
     ) -> bool {
         let now = self.clock.now_micros();
-        let record = |back: &mut Returning<'_>| record(back.letter, back.fixed.take(), run, now);
+        let record =
+            |back: &mut Returning<'_>| record(back.letter, back.fixed.take(), &resume.run, now);
         let records: Vec<_> = returning.iter_mut().map(record).collect();
         let count = records.len();
         let mut deliveries = self.log.append(Topic::Raw, records);
@@ -214,7 +218,7 @@ impl Reprocess {
         report.not_stored += (count - stored) as u64;
         let page = |(place, (minute, apps)): (i64, (i64, BTreeMap<_, _>))| Page {
             hop: Hop::Reprocess,
-            boot: run.to_owned(),
+            boot: resume.run.clone(),
             seq: now + place,
             minute,
             complete: true,
@@ -222,7 +226,7 @@ impl Reprocess {
             apps: apps.into_iter().collect(),
         };
         let pages: Vec<_> = (0..).zip(minutes).map(page).collect();
-        self.write(run, &pages).await;
+        resume.unproved |= !self.write(&resume.run, &pages).await;
         stored == count
     }
 
@@ -270,16 +274,20 @@ impl Reprocess {
             closing: true,
             apps: Vec::new(),
         };
-        self.write(run, &[page]).await;
+        _ = self.write(run, &[page]).await;
     }
 
-    /// A run whose pages are not stored is unproved: it says so, and goes on.
-    async fn write(&self, run: &str, pages: &[Page]) {
-        let records = pages.iter().map(NewRecord::of_page).collect();
-        let stored = self.log.append(Topic::Raw, records).all_stored();
-        if !tokio::time::timeout(DELIVERY_DEADLINE, stored).await.unwrap_or(false) {
-            tracing::error!(run, "reprocess.ledger: pages were not stored");
+    /// Writes pages; `false` if the log did not take them. The same page twice is one page.
+    async fn write(&self, run: &str, pages: &[Page]) -> bool {
+        for _ in 0..PAGE_ATTEMPTS {
+            let records = pages.iter().map(NewRecord::of_page).collect();
+            let stored = self.log.append(Topic::Raw, records).all_stored();
+            if tokio::time::timeout(DELIVERY_DEADLINE, stored).await.unwrap_or(false) {
+                return true;
+            }
         }
+        tracing::error!(run, "reprocess.ledger: pages were not stored");
+        false
     }
 }
 

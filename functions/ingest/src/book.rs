@@ -71,10 +71,15 @@ impl Book {
         Request { book: self.clone(), minute }
     }
 
+    /// No request is under way.
+    pub fn is_idle(&self) -> bool {
+        self.lock().minutes.values().all(|open| open.under_way == 0)
+    }
+
     /// The pages to be sent. `running`: also of minutes that are not over yet.
     pub fn pages(&self, now: i64, running: bool) -> Vec<Page> {
         let mut state = self.lock();
-        state.complete(&self.boot, minute(now));
+        state.complete(&self.boot, minute(now), false);
         let counted = |(at, open): (&i64, &Open)| (!open.apps.is_empty()).then_some(*at);
         let counted: Vec<_> = state.minutes.iter().filter_map(counted).collect();
         for at in counted {
@@ -95,11 +100,7 @@ impl Book {
     pub fn close(&self, now: i64) -> Vec<Page> {
         self.pages(now, true);
         let mut state = self.lock();
-        for open in state.minutes.values_mut() {
-            // Whatever is still under way will never be counted.
-            open.under_way = 0;
-        }
-        state.complete(&self.boot, minute(now) + MINUTE);
+        state.complete(&self.boot, minute(now) + MINUTE, true);
         if let Some(last) = state.unsent.last_mut() {
             last.closing = true;
         }
@@ -112,16 +113,21 @@ impl Book {
 }
 
 impl State {
-    /// Writes every minute before `end` for good, in order: one under way holds those after it.
-    fn complete(&mut self, boot: &str, end: i64) {
+    /// Writes every minute before `end` for good, in order: one under way holds those after it. At
+    /// the `last` it does not, but what is under way will never be counted: its minute is not
+    /// written for good, and so stays unproved.
+    fn complete(&mut self, boot: &str, end: i64, last: bool) {
         // Minutes in which nothing happened are written too: silence is not death.
         while self.complete_before < end {
             let minute = self.complete_before;
-            if self.minutes.get(&minute).is_some_and(|open| open.under_way > 0) {
+            let under_way = self.minutes.get(&minute).is_some_and(|open| open.under_way > 0);
+            if under_way && !last {
                 break;
             }
-            self.page(boot, minute, true);
-            self.minutes.remove(&minute);
+            self.page(boot, minute, !under_way);
+            if !under_way {
+                self.minutes.remove(&minute);
+            }
             self.complete_before += MINUTE;
         }
     }
@@ -258,6 +264,16 @@ mod tests {
         let again = book.pages(START + MINUTE, false);
         assert_eq!(again[0], first[0]);
         assert_eq!(again.iter().map(|page| page.seq).collect::<Vec<_>>(), [0, 1]);
+    }
+
+    #[test]
+    fn what_is_under_way_at_the_end_leaves_its_minute_unproved() {
+        let book = Book::new("boot".to_owned(), START);
+        take(&book, START, false);
+        let slow = book.enter(START);
+        let last = seen(&book.close(START + MINUTE));
+        assert_eq!(last, [(0, false, false, 0, 0), (1, true, true, 0, 0)]);
+        drop(slow);
     }
 
     #[test]

@@ -50,8 +50,9 @@ impl Delivery {
         let mut deliveries = None;
         if !self.records.is_empty() {
             let mut reports = ingest.appender.append(Topic::Raw, self.records);
-            // What the deadline cuts off is followed.
-            _ = tokio::time::timeout(ingest.deadline, reports.ended()).await;
+            // What the deadline, or the end of the instance, cuts off is followed.
+            let reported = ingest.ending.run_until_cancelled(reports.ended());
+            _ = tokio::time::timeout(ingest.deadline, reported).await;
             statuses = Statuses(reports.fates().collect());
             deliveries = Some(reports);
         }

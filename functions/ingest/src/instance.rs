@@ -99,6 +99,13 @@ impl Ingest {
         // Reports that are on their way are waited for.
         _ = tokio::time::timeout(patience, self.followers.wait()).await;
         self.ending.cancel();
+        // Requests that waited for the log count what they know by now.
+        let idle = async {
+            while !self.book.is_idle() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        _ = tokio::time::timeout(patience, idle).await;
         self.followers.wait().await;
         if !self.send(self.book.close(self.clock.now_micros())).await {
             tracing::error!("ingest.end: the last pages of the ledger were not stored");

@@ -12,7 +12,7 @@ use questline_stores::{
 };
 use tokio::time::Instant;
 
-use crate::closer::Closer;
+use crate::{closer::Closer, lag::Lag};
 
 pub(crate) struct Housekeeping {
     reader: Arc<dyn Reader>,
@@ -21,6 +21,7 @@ pub(crate) struct Housekeeping {
     clock: Arc<dyn Clock>,
     /// In whose name offsets are committed.
     group: String,
+    lag: Lag,
     closer: Closer,
     resumed: bool,
     looked: Instant,
@@ -43,6 +44,7 @@ impl Housekeeping {
             metrics,
             clock,
             group,
+            lag: Lag::default(),
             closer: Closer::default(),
             resumed: false,
             looked: Instant::now(),
@@ -67,7 +69,9 @@ impl Housekeeping {
             Ok::<_, LogError>((ends, self.reader.committed(&self.group).await?))
         };
         let Ok((ends, committed)) = looked.await else { return Ok(None) };
-        self.metrics.process_lag.set(behind(&ends, &committed));
+        let lag = behind(&ends, &committed);
+        self.metrics.process_lag.set(lag);
+        self.metrics.process_lag_growth.set(self.lag.growth(self.looked, lag));
         self.closer.fence(self.clock.now_micros(), || ends);
         self.show();
         if !self.closer.reached(&committed) {

@@ -35,10 +35,10 @@ pub(crate) fn judge(
             _ => Envelope::read(record.headers.block(), record.timestamp_ms),
         };
         last = Some((&record.headers, record.timestamp_ms, envelope));
-        let judgement = if refused.contains(&index) {
-            Judgement::Refused
-        } else {
-            settled.judgement(record.partition, record.offset)
+        // What another owner has settled meanwhile stands, also what the warehouse refused us.
+        let judgement = match settled.judgement(record.partition, record.offset) {
+            Judgement::Rules if refused.contains(&index) => Judgement::Refused,
+            judgement => judgement,
         };
         let record = record::Record {
             partition: record.partition,

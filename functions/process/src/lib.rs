@@ -4,6 +4,7 @@ mod closer;
 mod delivered;
 mod housekeeping;
 mod judge;
+mod lag;
 mod outputs;
 mod ownership;
 pub mod platform;

@@ -30,7 +30,8 @@ pub(crate) struct Settled {
 }
 
 impl Settled {
-    /// Asks the tables about partitions that are ours from now on.
+    /// Asks the tables about some partitions. Of the others nothing is learned, not even how far
+    /// they are: what lies before that would be taken for duplicates.
     pub(crate) async fn learn(
         &mut self,
         warehouse: &dyn Warehouse,
@@ -38,7 +39,9 @@ impl Settled {
         assigned: &[Assigned],
     ) -> Result<(), WarehouseError> {
         for (partition, next_offset) in warehouse.positions(log_id).await? {
-            self.until.insert(partition, next_offset);
+            if assigned.iter().any(|asked| asked.partition == partition) {
+                self.until.insert(partition, next_offset);
+            }
         }
         let ahead = |assigned: &Assigned| {
             let until = *self.until.get(&assigned.partition)?;

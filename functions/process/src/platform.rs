@@ -16,7 +16,7 @@ use axum::{
     routing::post,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use questline_events::limits::{PUSH_BYTES, PUSH_PATIENCE};
+use questline_events::limits::{KEY_BYTES, PUSH_BYTES, PUSH_PATIENCE, RECORD_BYTES};
 use questline_runtime::problem::Problem;
 use questline_stores::{Headers, Record};
 use serde::{Deserialize, Serialize};
@@ -96,6 +96,12 @@ fn bytes(value: Value) -> Option<Bytes> {
     }
 }
 
+/// What a letter has room for.
+fn kept(mut bytes: Bytes, most: usize) -> Bytes {
+    bytes.truncate(most);
+    bytes
+}
+
 fn record(record: KafkaRecord) -> Record {
     // A byte is -128 to 127, or 0 to 255, as the platform likes.
     let value = |bytes: Vec<i16>| bytes.into_iter().map(|byte| byte.to_le_bytes()[0]).collect();
@@ -110,8 +116,8 @@ fn record(record: KafkaRecord) -> Record {
         partition: record.partition,
         offset: record.offset,
         timestamp_ms: record.timestamp,
-        key: record.key.and_then(bytes),
-        value: record.value.and_then(bytes),
+        key: record.key.and_then(bytes).map(|key| kept(key, KEY_BYTES)),
+        value: record.value.and_then(bytes).map(|value| kept(value, RECORD_BYTES)),
         headers: Headers::new(headers.iter().map(|(name, value)| (&**name, &**value))),
     }
 }
@@ -130,7 +136,7 @@ fn message(message: Message) -> anyhow::Result<Record> {
         offset: attribute("kafka.offset")?.parse().context("kafka.offset")?,
         timestamp_ms: attribute("kafka.timestamp")?.parse().context("kafka.timestamp")?,
         key: message.ordering_key.clone().map(Into::into),
-        value: data.map(Into::into),
+        value: data.map(|value| kept(value.into(), RECORD_BYTES)),
         headers: Headers::new(headers.map(|(name, value)| (&**name, value.as_bytes()))),
     })
 }

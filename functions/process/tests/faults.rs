@@ -5,7 +5,7 @@ mod support;
 
 use std::sync::atomic::Ordering;
 
-use questline_stores::{Topic, log::Log as _};
+use questline_stores::Topic;
 use support::{Stage, bad, event};
 
 /// Three good events, one sent twice, one bad.

@@ -27,8 +27,7 @@ use tower::ServiceExt as _;
 fn delivered(stage: &Stage) -> Arc<Delivered> {
     let rulebook = Rulebook::read(&Env::of([])).unwrap();
     let warehouse = Arc::new(stage.failing());
-    let log = Arc::new(stage.log.clone());
-    let (metrics, clock) = (stage.metrics.clone(), SystemClock::shared());
+    let (log, metrics, clock) = (stage.log.clone(), stage.metrics.clone(), SystemClock::shared());
     Arc::new(Delivered::new(rulebook, log, warehouse, metrics, clock, GROUP))
 }
 

@@ -5,6 +5,7 @@ use std::{
     path::Path,
     process::{Child, Command, Stdio},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
@@ -71,7 +72,8 @@ pub(crate) fn run(rounds: usize) -> anyhow::Result<()> {
     compare(rounds, "ingest", "")
 }
 
-/// The floor against ingest on a log: the embedded one, or a Kafka's.
+/// The floor against ingest on a log: the embedded one, or a Kafka's; then how long receipts take
+/// at half the load.
 pub(crate) fn compare(rounds: usize, what: &str, brokers: &str) -> anyhow::Result<()> {
     let bodies: Arc<Vec<Vec<u8>>> = Arc::new(bodies(2, now_micros()).take(REQUESTS).collect());
     let size = bodies.iter().map(Vec::len).sum::<usize>() / REQUESTS;
@@ -82,11 +84,14 @@ pub(crate) fn compare(rounds: usize, what: &str, brokers: &str) -> anyhow::Resul
     let floor = Server::start("floor", folder.path(), "")?;
     let ours = Server::start(what, &folder.path().join("log"), brokers)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (mut low, mut high) = (Series::default(), Series::default());
+    let (mut low, mut high, mut load) = (Series::default(), Series::default(), Series::default());
     for round in 0..=rounds {
         for (server, series) in [(&floor, &mut low), (&ours, &mut high)] {
-            let before = server.cpu()?;
+            let (before, started) = (server.cpu()?, Instant::now());
             runtime.block_on(send(&server.url, &bodies))?;
+            if server.url == ours.url {
+                load.0.push(REQUESTS as f64 / started.elapsed().as_secs_f64());
+            }
             // The first round warms up.
             if round > 0 {
                 series.0.push(server.cpu()? - before);
@@ -100,7 +105,45 @@ pub(crate) fn compare(rounds: usize, what: &str, brokers: &str) -> anyhow::Resul
     ));
     line(&format!("  ingest, key check and log append       {:6.1} µs", each(&high)));
     line(&format!("  ingest / floor, in speed: {}", low.over(&high).show()));
+    let half = load.median() / 2.0;
+    let mut took = runtime.block_on(paced(&ours.url, &bodies, half))?;
+    took.sort_unstable();
+    let at = |share: usize| took.get(took.len() * share / 100).map_or(0, Duration::as_millis);
+    let (median, most) = (at(50), at(99));
+    line(&format!(
+        "  receipts at half load, {:.0} events a second: {median} ms in the median, {most} ms in 99 of 100",
+        half * BODY_EVENTS as f64
+    ));
     Ok(())
+}
+
+/// Sends bodies at a rate, whether answered or not; gives the time until each one's receipt.
+async fn paced(url: &str, bodies: &Arc<Vec<Vec<u8>>>, rate: f64) -> anyhow::Result<Vec<Duration>> {
+    let client = reqwest::Client::new();
+    let started = tokio::time::Instant::now();
+    let mut tasks = Vec::new();
+    for at in 0..bodies.len() {
+        let due = started + Duration::from_secs_f64(at as f64 / rate);
+        tokio::time::sleep_until(due).await;
+        let request = request(&client, url, &bodies[at]);
+        tasks.push(tokio::spawn(async move {
+            request.send().await?.error_for_status()?.bytes().await?;
+            Ok::<_, reqwest::Error>(due.elapsed())
+        }));
+    }
+    let mut took = Vec::new();
+    for task in tasks {
+        took.push(task.await??);
+    }
+    Ok(took)
+}
+
+fn request(client: &reqwest::Client, url: &str, body: &[u8]) -> reqwest::RequestBuilder {
+    client
+        .post(format!("{url}/v1/events"))
+        .header("x-api-key", "local")
+        .header("content-encoding", "gzip")
+        .body(body.to_vec())
 }
 
 async fn send(url: &str, bodies: &Arc<Vec<Vec<u8>>>) -> anyhow::Result<()> {
@@ -108,11 +151,7 @@ async fn send(url: &str, bodies: &Arc<Vec<Vec<u8>>>) -> anyhow::Result<()> {
     let mut tasks = Vec::new();
     for at in 0..bodies.len() {
         let place = places.clone().acquire_owned().await?;
-        let request = client
-            .post(format!("{url}/v1/events"))
-            .header("x-api-key", "local")
-            .header("content-encoding", "gzip")
-            .body(bodies[at].clone());
+        let request = request(&client, url, &bodies[at]);
         tasks.push(tokio::spawn(async move {
             let answered = request.send().await?.error_for_status().map(|_| ());
             drop(place);

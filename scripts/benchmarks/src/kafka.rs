@@ -20,6 +20,9 @@ use crate::{
     report::line,
 };
 
+/// Instances of processing that share the partitions, one measurement after the other.
+const INSTANCES: [usize; 3] = [1, 2, 4];
+
 /// Records appended at a time.
 const CHUNK: usize = 20_000;
 
@@ -28,18 +31,26 @@ pub(crate) fn run(rounds: usize, count: usize) -> anyhow::Result<()> {
         std::env::var_os("QUESTLINE_KAFKA").is_some(),
         "Apache Kafka is not at hand: start scripts/setup --tests, and set what it prints"
     );
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    for instances in INSTANCES {
+        let folder = tempfile::tempdir()?;
+        let kafka = Kafka::start(&folder.path().join("kafka"));
+        let settings = Settings::at(&kafka.brokers());
+        runtime.block_on(async {
+            KafkaLog::create_topics(&settings).await?;
+            let log = KafkaLog::open(settings).await?;
+            let bytes = fill(&log, count).await?;
+            let start = |instance| {
+                let data = folder.path().join(format!("data-{instance}"));
+                Server::start("process", &data, &kafka.brokers())
+            };
+            let mut processors = (0..instances).map(start).collect::<anyhow::Result<Vec<_>>>()?;
+            process(&log, &mut processors, count, bytes).await
+        })?;
+    }
     let folder = tempfile::tempdir()?;
     let kafka = Kafka::start(&folder.path().join("kafka"));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let settings = Settings::at(&kafka.brokers());
-    runtime.block_on(KafkaLog::create_topics(&settings))?;
-    runtime.block_on(async {
-        let log = KafkaLog::open(settings).await?;
-        let bytes = fill(&log, count).await?;
-        let data = folder.path().join("data");
-        let mut processor = Server::start("process", &data, &kafka.brokers())?;
-        process(&log, &mut processor, count, bytes).await
-    })?;
+    runtime.block_on(KafkaLog::create_topics(&Settings::at(&kafka.brokers())))?;
     compare(rounds, "ingest-kafka", &kafka.brokers())
 }
 
@@ -77,18 +88,24 @@ async fn fill(log: &KafkaLog, count: usize) -> anyhow::Result<usize> {
 /// Waits until all is processed, and says what it took.
 async fn process(
     log: &KafkaLog,
-    processor: &mut Server,
+    processors: &mut [Server],
     count: usize,
     bytes: usize,
 ) -> anyhow::Result<()> {
-    line(&format!("process on Kafka: {count} records, {} MB of values", bytes >> 20));
+    let (instances, partitions) = (processors.len(), Topic::Raw.partitions() as usize);
+    line(&format!(
+        "process on Kafka: {count} records, {} MB of values, {instances} instances, {} partitions each",
+        bytes >> 20,
+        partitions / instances
+    ));
     let bar = ProgressBar::new(count as u64);
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {per_sec}")?);
     let ends: i64 = log.ends(Topic::Raw).await?.iter().sum();
     let started = Instant::now();
     let mut first = None;
     loop {
-        let committed: i64 = log.committed(GROUP).await?.iter().flatten().sum();
+        // A broker that is busy answers the next time.
+        let committed: i64 = log.committed(GROUP).await.iter().flatten().flatten().sum();
         bar.set_position(committed.unsigned_abs());
         if committed > 0 && first.is_none() {
             first = Some(Instant::now());
@@ -96,15 +113,22 @@ async fn process(
         if committed >= ends {
             break;
         }
-        anyhow::ensure!(processor.works()?, "the processor ended");
+        for processor in &mut *processors {
+            anyhow::ensure!(processor.works()?, "a processor ended");
+        }
         anyhow::ensure!(started.elapsed() < Duration::from_secs(600), "not processed in time");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     bar.finish_and_clear();
     let took = first.context("a first batch")?.elapsed().as_secs_f64();
-    let (cpu, megabytes) = (processor.cpu()?, bytes as f64 / 1e6);
+    let (mut cpu, mut memory) = (0.0, 0.0_f64);
+    for processor in processors {
+        cpu += processor.cpu()?;
+        memory = memory.max(processor.memory()?);
+    }
+    let megabytes = bytes as f64 / 1e6;
     line(&format!("  Kafka bytes in to rows and records out: {:5.1} MB/s a CPU", megabytes / cpu));
     line(&format!("  in all {cpu:.1} s of CPU, {took:.1} s after the first batch"));
-    line(&format!("  resident memory: {:.0} MB at most", processor.memory()?));
+    line(&format!("  resident memory: {memory:.0} MB at most"));
     Ok(())
 }

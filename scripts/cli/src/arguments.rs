@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use questline_events::Day;
 
 /// Works with a running Questline, or with what it left in its data directory.
 #[derive(Debug, Parser)]
@@ -25,6 +26,8 @@ pub(crate) enum Command {
     Ledger(Ledger),
     /// Brings dead letters back, or tells what would become of them.
     Reprocess(Reprocess),
+    /// Closes days: metrics, quality checks, features.
+    Daily(Daily),
     /// Makes the three topics of a Kafka where they are missing, and checks them.
     Topics(Topics),
 }
@@ -119,6 +122,19 @@ pub(crate) struct Reprocess {
     /// Only tell how many would pass now, and why the others would not.
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Daily {
+    /// The day, or the first of them.
+    #[arg(long, value_name = "DATE")]
+    pub(crate) date: Day,
+    /// The last day.
+    #[arg(long, value_name = "DATE")]
+    pub(crate) through: Option<Day>,
+    /// How many minutes a day may take, with what is tried again.
+    #[arg(long, default_value_t = 30, value_name = "MINUTES")]
+    pub(crate) patience: u64,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

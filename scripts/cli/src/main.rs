@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod arguments;
+mod daily;
 mod ledger;
 mod lines;
 mod query;
@@ -24,6 +25,7 @@ async fn main() -> ExitCode {
         Command::Query(query) => query::run(&place, &query).await.map(|()| true),
         Command::Ledger(ledger) => ledger::run(&place, &ledger).await,
         Command::Reprocess(reprocess) => reprocess::run(&place, &reprocess).await,
+        Command::Daily(daily) => daily::run(&place, &daily).await,
         Command::Topics(topics) => topics::run(&topics).await.map(|()| true),
     };
     match well {

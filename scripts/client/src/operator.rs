@@ -76,6 +76,14 @@ impl Operator {
         self.ask("reprocess", Value::Object(request.clone()), Duration::from_secs(60)).await
     }
 
+    /// One call of the daily run: its request and its reports, as JSON.
+    ///
+    /// # Errors
+    /// If the request is refused, or nobody answers.
+    pub async fn daily(&self, request: &Value) -> Result<Value, ClientError> {
+        self.ask("daily", request.clone(), Duration::from_secs(15 * 60)).await
+    }
+
     async fn ask<T: DeserializeOwned>(
         &self,
         what: &str,

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod arguments;
+mod days;
 mod figures;
 mod operator;
 mod page;

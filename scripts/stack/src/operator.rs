@@ -35,7 +35,10 @@ use questline_stores::{
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::processing::{Warehouse, reach};
+use crate::{
+    days::Days,
+    processing::{Warehouse, reach},
+};
 
 pub(crate) struct Operator {
     pub(crate) token: String,
@@ -46,6 +49,7 @@ pub(crate) struct Operator {
     /// Made with the first request: the warehouse may be opened after the routes.
     pub(crate) reprocess: OnceLock<Reprocess>,
     pub(crate) rules: Arc<Rules>,
+    pub(crate) days: Days,
 }
 
 pub(crate) fn routes(operator: Operator) -> Router {
@@ -55,6 +59,7 @@ pub(crate) fn routes(operator: Operator) -> Router {
         .route("/operator/saved", post(saved))
         .route("/operator/settle", post(settle))
         .route("/operator/reprocess", post(reprocess))
+        .route("/operator/daily", post(daily))
         .layer(middleware::from_fn_with_state(operator.clone(), guard))
         .with_state(operator)
 }
@@ -136,6 +141,11 @@ async fn reprocess(State(operator): State<Arc<Operator>>, body: Bytes) -> Respon
     questline_dlq_reprocess::answer(reprocess, &body).await
 }
 
+async fn daily(State(operator): State<Arc<Operator>>, body: Bytes) -> Response {
+    let Some(daily) = operator.days.run() else { return unavailable(OPENING) };
+    questline_daily_aggregate::answer(daily, &body).await
+}
+
 /// After a crash that may take a moment.
 pub(crate) const OPENING: &str = "the warehouse is still being opened: try again in a moment";
 
@@ -148,7 +158,8 @@ struct Deadline {
     deadline_ms: u64,
 }
 
-/// Has the running minute's pages written, and waits until all that is in the log is processed.
+/// Has the running minute's pages written, waits until all that is in the log is processed, and notes
+/// which closed days that has changed.
 async fn settle(
     State(operator): State<Arc<Operator>>,
     Json(Deadline { deadline_ms }): Json<Deadline>,
@@ -159,7 +170,14 @@ async fn settle(
             return false;
         }
         let Ok(ends) = operator.log.ends(Topic::Raw).await else { return false };
-        reach(&*operator.log, &ends, patience).await
+        if !reach(&*operator.log, &ends, patience).await {
+            return false;
+        }
+        // Minutes of days that were closed before are read from the parts again.
+        match operator.days.run() {
+            Some(daily) => daily.note().await.is_ok(),
+            None => true,
+        }
     };
     Json(json!({ "settled": settled.await })).into_response()
 }

@@ -2,6 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    path::Path,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -30,6 +31,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     arguments::{Arguments, LOCAL},
+    days::Days,
     figures,
     figures::say,
     operator,
@@ -56,17 +58,25 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let ingest = Ingest::new(config()?, log.clone(), metrics.clone(), SystemClock::shared());
     let ingest = Arc::new(ingest);
     let listener = listen(arguments.port).await?;
-    let address = listener.local_addr()?;
+    let url = format!("http://{}", listener.local_addr()?);
     let (stop, warehouse) = (CancellationToken::new(), Warehouse::default());
     let rulebook = Rulebook::read(&Env::of_process())?;
+    let days = Days {
+        warehouse: warehouse.clone(),
+        directory: directory.clone(),
+        playtime_types: rulebook.rules.registry.playtime(),
+        metrics: metrics.clone(),
+        made: Arc::default(),
+    };
     let operator = Operator {
         token,
-        address,
+        address: listener.local_addr()?,
         ingest: ingest.clone(),
         log: log.clone(),
         warehouse: warehouse.clone(),
         reprocess: OnceLock::new(),
         rules: rulebook.rules.clone(),
+        days: days.clone(),
     };
     let routes = app(ingest.clone()).merge(operator::routes(operator)).merge(page::routes(
         metrics.clone(),
@@ -77,22 +87,16 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let limits =
         ServeLimits { head_timeout: HEAD_TIMEOUT, connections: CONNECTIONS, drain: SHUTDOWN / 4 };
     let serving = tokio::spawn(serve::http(listener, routes, limits, stop.clone()));
-    let url = format!("http://{address}");
-    place.announce(&url).context("the data directory cannot be written")?;
-    say(&format!(
-        "Questline is at {url}/ — write key `{LOCAL}`, data in {}\n",
-        directory.display()
-    ));
+    announce(&place, &url, directory)?;
 
-    let book = tokio::spawn({
-        let ingest = ingest.clone();
-        async move { ingest.keep_book().await }
-    });
+    let keeping = ingest.clone();
+    let book = tokio::spawn(async move { keeping.keep_book().await });
     let mut processing = Processing::start(directory, &log, &metrics, warehouse, rulebook)?;
     let playing = stop.child_token();
     let players = tokio::spawn(players::play(arguments_of(&arguments, fresh), url, playing));
     let showing = tokio::spawn(figures::show(metrics, stop.clone()));
     let expiring = tokio::spawn(expire(log.clone(), stop.clone()));
+    let closing = tokio::spawn(days.keep(stop.clone()));
     let ended = tokio::select! {
         () = signals.asked() => Ok(()),
         // Processing only ends by itself where it can never work.
@@ -100,16 +104,22 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     };
     say("\n");
     stop.cancel();
-    serving.await?;
-    showing.await?;
-    players.await?;
-    expiring.await?;
+    for task in [serving, showing, players, expiring, closing] {
+        task.await?;
+    }
     ingest.end(Duration::from_secs(1)).await;
     book.await?;
     let drained = processing.drain(&*log, SHUTDOWN / 2).await;
     log.close().await;
     place.withdraw();
     ended.and(drained)
+}
+
+fn announce(place: &Place, url: &str, directory: &Path) -> anyhow::Result<()> {
+    place.announce(url).context("the data directory cannot be written")?;
+    let directory = directory.display();
+    say(&format!("Questline is at {url}/ — write key `{LOCAL}`, data in {directory}\n"));
+    Ok(())
 }
 
 /// The log: embedded in the data directory, or a Kafka's, whose topics are made where they are missing.

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use crate::limits::HEADERS_BYTES;
+
 /// The app that the write key belongs to.
 pub const APP_ID: &str = "app_id";
 /// Milliseconds since 1970 when ingest received the request.
@@ -47,8 +49,12 @@ pub const FUNCTION_VERSION: &str = "function_version";
 pub struct Block<'a>(pub &'a [u8]);
 
 impl<'a> Block<'a> {
-    /// Appends one header to a block. Names and values of more than 64 KiB are cut.
+    /// Appends one header to a block. Names and values of more than 64 KiB are cut; a block that is
+    /// full takes no more.
     pub fn push(block: &mut Vec<u8>, name: &str, value: &[u8]) {
+        if block.len() > HEADERS_BYTES {
+            return;
+        }
         for part in [name.as_bytes(), value] {
             let part = &part[..part.len().min(usize::from(u16::MAX))];
             block.extend_from_slice(&u16::try_from(part.len()).unwrap_or(u16::MAX).to_le_bytes());

@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod brake;
 mod column;
+pub mod day;
 pub mod device;
 pub mod enriched;
 pub mod event;
@@ -25,5 +26,6 @@ pub mod time;
 pub mod version;
 pub mod window;
 
+pub use day::Day;
 pub use event::{Event, Rules};
 pub use reason::{Fault, Reason, UnknownReason};

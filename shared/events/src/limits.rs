@@ -86,10 +86,19 @@ pub const ADDRESSES: usize = 100_000;
 pub const DRAIN_BYTES: usize = 8 << 20;
 /// Bytes waiting for the log before an append is refused at once: backpressure, not memory.
 pub const APPEND_QUEUE_BYTES: usize = 64 << 20;
-/// Bytes that a consumer of Kafka fetches ahead of processing.
-pub const FETCH_QUEUE_BYTES: usize = 32 << 20;
+/// Bytes that a consumer of Kafka fetches ahead of processing: about one batch.
+pub const FETCH_QUEUE_BYTES: usize = 8 << 20;
+/// Bytes of one answer to a consumer of Kafka, as they are packed.
+pub const FETCH_BYTES: usize = 2 << 20;
 /// Bytes of a dead letter: a record as large as the raw topic takes, and its headers.
 pub const LETTER_BYTES: usize = 2 << 20;
+/// Bytes kept of a record's value. A topic's limit is on what is packed: what unpacks to more is no
+/// event, and is cut, so that its letter fits and its partition goes on.
+pub const RECORD_BYTES: usize = 1 << 20;
+/// Bytes kept of a record's key.
+pub const KEY_BYTES: usize = 64 << 10;
+/// Bytes kept of a record's headers.
+pub const HEADERS_BYTES: usize = 512 << 10;
 /// Bytes of one durable commit of the embedded log.
 pub const COMMIT_BYTES: usize = 8 << 20;
 /// How long a commit waits for others where the one before was shared: two groups of senders that
@@ -97,9 +106,9 @@ pub const COMMIT_BYTES: usize = 8 << 20;
 pub const COMMIT_DELAY: Duration = Duration::from_micros(300);
 
 /// Records of one processing batch.
-pub const BATCH_RECORDS: usize = 32_768;
+pub const BATCH_RECORDS: usize = 16_384;
 /// Bytes of one processing batch.
-pub const BATCH_BYTES: usize = 24 << 20;
+pub const BATCH_BYTES: usize = 12 << 20;
 /// A batch is closed this long after its first record was seen, so that rows show within 2 s.
 pub const BATCH_LINGER: Duration = Duration::from_millis(400);
 
@@ -136,3 +145,48 @@ pub const DASHBOARD_ANSWERS: usize = 64;
 pub const DASHBOARD_STREAMS: usize = 16;
 /// Seconds of figures that a page sees when it is opened.
 pub const DASHBOARD_SECONDS: usize = 300;
+
+/// A failed step of the daily run is tried again this often.
+pub const DAILY_RETRIES: u32 = 2;
+/// And so long after it failed.
+pub const DAILY_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
+/// A day whose minutes are not all closed so long after its end, and after they were first looked
+/// for, is not ready, and that is a failure: at 03:00, called from 02:00 on.
+pub const DAILY_PATIENCE: Duration = Duration::from_secs(3 * 3_600);
+/// See [`DAILY_PATIENCE`].
+pub const DAILY_WAIT: Duration = Duration::from_secs(3_600);
+/// One step of the daily run may take this long: less than a request of its platform.
+pub const DAILY_STEP: Duration = Duration::from_secs(13 * 60);
+/// A step that has run for longer than any platform lets it was killed.
+pub const DAILY_LEASE: Duration = Duration::from_secs(16 * 60);
+/// A call of the daily run begins no step after this long: what is left is for the next call.
+pub const DAILY_CALL: Duration = Duration::from_secs(10 * 60);
+/// Stale days so old are rebuilt nightly, older ones weekly.
+pub const DAILY_NIGHTLY_DAYS: i32 = 7;
+/// Days whose events have expired are never rebuilt.
+pub const DAILY_OLDEST_DAYS: i32 = 365;
+/// Of the rows that break a quality check so many are kept.
+pub const CHECK_ROWS: usize = 100;
+/// Events missing in the ledger of a day, per million: more stops export and training.
+pub const RESIDUE_PER_MILLION: i64 = 100;
+
+/// One attempt at a call to Google.
+pub const GOOGLE_ATTEMPT: Duration = Duration::from_secs(10);
+/// A call to Google is made again, while it is put off, for this long.
+pub const GOOGLE_PATIENCE: Duration = Duration::from_secs(20);
+/// Bytes of a training job as Vertex AI shows it, the compiled pipeline in it.
+pub const VERTEX_JOB_BYTES: usize = 8 << 20;
+/// Bytes of the manifest of a day's features.
+pub const MANIFEST_BYTES: usize = 1 << 20;
+/// Bytes of the message that metrics are ready.
+pub const READY_BYTES: usize = 64 << 10;
+/// What is done about one such message ends after this long: Pub/Sub waits for a minute.
+pub const TRAINING_CALL: Duration = Duration::from_secs(50);
+/// A day's training is tried this often, each time it is asked for again.
+pub const TRAINING_ATTEMPTS: u32 = 3;
+/// A worker asks this often how its jobs stand.
+pub const TRAINING_FOLLOW: Duration = Duration::from_secs(5 * 60);
+/// Jobs of days this long ago are not followed any more: Vertex AI ends each within a week.
+pub const TRAINING_FOLLOW_DAYS: u64 = 30;
+/// Pub/Sub acknowledges a message within this time.
+pub const PUBLISH_PATIENCE: Duration = Duration::from_secs(20);

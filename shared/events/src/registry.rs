@@ -108,6 +108,15 @@ impl Registry {
         names.sort_unstable();
         names
     }
+
+    /// The codes of the types whose `duration_sec` is time played, commas between them.
+    #[must_use]
+    pub fn playtime(&self) -> String {
+        let marked = self.types.iter().filter(|(_, kind)| kind.playtime);
+        let mut codes: Vec<_> = marked.map(|(code, _)| *code).collect();
+        codes.sort_unstable();
+        codes.iter().map(i64::to_string).collect::<Vec<_>>().join(",")
+    }
 }
 
 #[cfg(test)]
@@ -127,6 +136,7 @@ mod tests {
             let kind = registry.get(code).unwrap();
             assert_eq!(kind.name, name);
             assert_eq!(kind.playtime, name == "session_end");
+            assert_eq!(registry.playtime(), "3002");
             assert!(matches!(kind.schema, Schema::InPass(_)), "{name}");
         }
     }

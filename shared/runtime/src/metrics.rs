@@ -124,12 +124,16 @@ metrics! {
     #["process"] process_brake: Family<App, Gauge>, "1 while an app's brake is pulled";
     #["process"] process_oddities: Family<Oddity, Counter>, "Odd things in accepted events: wrong_type, unusable_metric, unregistered, lookup_failed";
     #["process"] process_lag: Gauge, "Records of the raw topic not committed yet";
+    #["process"] process_lag_growth: Gauge, "Records a second by which the lag grew over the last minute";
     #["process"] process_expired: Counter, "Records that expired before they were read";
     #["process"] process_window: Gauge, "Identities in the deduplication window";
     #["process"] process_window_evicted_early: Counter, "Identities that left the window before their time";
     #["process"] process_retries: Counter, "Attempts at the warehouse or the log that failed and were made again";
     #["process"] process_duration: Seconds, "Time of one batch: judge, write, commit", Seconds;
     #["process"] process_working: Gauge, "1 while processing runs";
+    #["daily-aggregate"] daily_closed_through: Gauge<i64>, "Unix time of the end of the last day whose run succeeded, checks included", Seconds;
+    #["daily-aggregate"] daily_fresh_through: Gauge<i64>, "Unix time up to which every change of a day is in its metrics", Seconds;
+    #["ml-trigger"] daily_trained_through: Gauge<i64>, "Unix time of the end of the last day for which a training job was started", Seconds;
     #["process"] ledger_closed_through: Gauge<i64>, "Unix time of the last closed minute", Seconds;
 }
 

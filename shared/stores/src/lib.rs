@@ -3,11 +3,14 @@
 #[cfg(feature = "contract")]
 pub mod contract;
 
+pub mod daily;
 pub mod letters;
 pub mod log;
+pub mod objects;
 pub mod record;
 pub mod saved;
 pub mod topic;
+pub mod training;
 pub mod warehouse;
 
 pub use record::{Headers, NewRecord, Record};

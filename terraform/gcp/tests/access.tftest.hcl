@@ -63,7 +63,7 @@ run "only_ingest_is_public" {
 run "schedules" {
   assert {
     condition = alltrue([
-      for job in [google_cloud_scheduler_job.daily_aggregate, google_cloud_scheduler_job.autoscaler] :
+      for job in [google_cloud_scheduler_job.daily_aggregate, google_cloud_scheduler_job.ml_trigger, google_cloud_scheduler_job.autoscaler] :
       job.time_zone == "Etc/UTC" && one(job.retry_config).retry_count >= 1 &&
       one(one(job.http_target).oidc_token) != null
     ])

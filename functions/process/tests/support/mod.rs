@@ -7,7 +7,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicI64, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -26,15 +26,13 @@ use questline_log_sqlite::SqliteLog;
 use questline_process::{GROUP, Processor};
 use questline_runtime::{
     CancellationToken,
-    clock::{SystemClock, now_micros},
+    clock::{Clock, SystemClock, now_micros},
     config::Env,
     metrics::Metrics,
 };
 use questline_stores::{
     Headers, NewRecord, Record, Topic,
-    log::{
-        Appender as _, Consumer, Log as _, LogError, PollLimits, Polled, Reader as _, Transaction,
-    },
+    log::{Consumer, Log, LogError, PollLimits, Polled, Transaction},
     warehouse::{LedgerState, Query as _, QueryLimits, Rows, Settled, Warehouse, WarehouseError},
 };
 use questline_warehouse_duckdb::DuckdbWarehouse;
@@ -69,7 +67,7 @@ impl Faults {
 
 struct FailingConsumer {
     real: Box<dyn Consumer>,
-    log: SqliteLog,
+    log: Arc<dyn Log>,
     faults: Arc<Faults>,
     /// The member has left and come back since the last poll.
     rejoined: bool,
@@ -132,11 +130,14 @@ impl Warehouse for FailingWarehouse {
         for (table, batch) in &mut rows.tables {
             if *table == EventRows::TABLE {
                 *batch = spoilt(batch);
-                if self.faults.due(&self.faults.lost) {
+                if batch.num_rows() > 0 && self.faults.due(&self.faults.lost) {
                     *batch = batch.slice(1, batch.num_rows() - 1);
                 }
             }
-            if *table == LedgerRows::TABLE && self.faults.due(&self.faults.uncounted) {
+            if *table == LedgerRows::TABLE
+                && accepts(batch)
+                && self.faults.due(&self.faults.uncounted)
+            {
                 *batch = one_less(batch);
             }
         }
@@ -162,6 +163,12 @@ impl Warehouse for FailingWarehouse {
     async fn ledger(&self, log_id: &str) -> Result<LedgerState, WarehouseError> {
         self.real.ledger(log_id).await
     }
+}
+
+/// Rows of the ledger in which an event is accepted.
+fn accepts(ledger: &RecordBatch) -> bool {
+    let accepted = ledger.column_by_name("accepted").unwrap().as_primitive::<Int64Type>();
+    accepted.values().iter().any(|count| *count > 0)
 }
 
 /// Rows of the ledger in which one event less is accepted.
@@ -190,21 +197,41 @@ fn spoilt(events: &RecordBatch) -> RecordBatch {
 }
 
 pub(crate) struct Stage {
-    pub(crate) log: SqliteLog,
+    pub(crate) log: Arc<dyn Log>,
     pub(crate) warehouse: DuckdbWarehouse,
     pub(crate) commits: Arc<Faults>,
     pub(crate) writes: Arc<Faults>,
     pub(crate) metrics: Arc<Metrics>,
+    /// The processor's clock is this far ahead, in microseconds.
+    pub(crate) ahead: Arc<AtomicI64>,
+}
+
+struct Ahead(Arc<AtomicI64>);
+
+impl Clock for Ahead {
+    fn now_micros(&self) -> i64 {
+        now_micros() + self.0.load(Ordering::SeqCst)
+    }
+
+    fn unique_id(&self) -> uuid::Uuid {
+        SystemClock.unique_id()
+    }
 }
 
 impl Stage {
     pub(crate) fn open(directory: &Path) -> Self {
+        Self::on(Arc::new(SqliteLog::open(directory).unwrap()), directory)
+    }
+
+    /// A stage whose log is another than the embedded one.
+    pub(crate) fn on(log: Arc<dyn Log>, directory: &Path) -> Self {
         Self {
-            log: SqliteLog::open(directory).unwrap(),
+            log,
             warehouse: DuckdbWarehouse::open(directory).unwrap(),
             commits: Arc::default(),
             writes: Arc::default(),
             metrics: Arc::default(),
+            ahead: Arc::default(),
         }
     }
 
@@ -244,10 +271,10 @@ impl Stage {
         };
         let processor = Processor::new(
             Rulebook::read(&Env::of([])).unwrap(),
-            Arc::new(self.log.clone()),
+            self.log.clone(),
             Arc::new(warehouse),
             self.metrics.clone(),
-            SystemClock::shared(),
+            Arc::new(Ahead(self.ahead.clone())),
             stop.clone(),
         );
         let running = tokio::spawn(processor.run(Box::new(consumer)));

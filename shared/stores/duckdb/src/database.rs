@@ -3,9 +3,10 @@
 use std::{
     ops::Range,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use duckdb::{Config, Connection, params};
+use duckdb::{Config, Connection, InterruptHandle, params};
 use questline_stores::warehouse::{Boot, LedgerState, Settled, WarehouseError};
 
 use crate::schema;
@@ -37,6 +38,11 @@ impl Database {
     /// A connection of its own for whoever needs one.
     pub(crate) fn connection(&self) -> duckdb::Result<Connection> {
         self.connection.as_ref().ok_or(duckdb::Error::InvalidQuery)?.try_clone()
+    }
+
+    /// Cuts what this connection does when it is dropped.
+    pub(crate) fn cut(&self) -> Cut {
+        Cut(self.connection.as_ref().map(Connection::interrupt_handle))
     }
 
     /// Runs statements on this connection.
@@ -134,6 +140,24 @@ impl Database {
                 .collect::<duckdb::Result<Vec<_>>>()?;
             Ok(LedgerState { closed_through, boots })
         })
+    }
+}
+
+/// See [`Database::cut`].
+pub(crate) struct Cut(Option<Arc<InterruptHandle>>);
+
+impl Cut {
+    /// What was done has ended.
+    pub(crate) fn disarm(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Cut {
+    fn drop(&mut self) {
+        if let Some(handle) = &self.0 {
+            handle.interrupt();
+        }
     }
 }
 

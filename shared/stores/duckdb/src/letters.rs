@@ -1,10 +1,7 @@
 //! Dead letters that wait.
 
 use bytes::Bytes;
-use duckdb::{
-    Row, ToSql, params,
-    types::{TimeUnit, Value, ValueRef},
-};
+use duckdb::{Row, ToSql, params};
 use questline_events::letter::headers_block;
 use questline_stores::{
     Headers,
@@ -12,15 +9,13 @@ use questline_stores::{
     warehouse::WarehouseError,
 };
 
-use crate::database::Database;
+use crate::{
+    database::Database,
+    values::{moment, moment_at},
+};
 
 const WAITING: &str = include_str!("../../../../sql/letters/waiting.duckdb.sql");
 const COUNT: &str = include_str!("../../../../sql/letters/count.duckdb.sql");
-
-/// A moment, microseconds since 1970, as a parameter.
-const fn moment(micros: i64) -> Value {
-    Value::Timestamp(TimeUnit::Microsecond, micros)
-}
 
 /// The ends of time that a table can hold.
 const ALWAYS: (i64, i64) = (0, 253_402_300_799_000_000);
@@ -52,10 +47,7 @@ pub(crate) fn waiting(
 
 fn letter(row: &Row<'_>) -> duckdb::Result<WaitingLetter> {
     let bytes = |at| Ok::<_, duckdb::Error>(row.get::<_, Option<Vec<u8>>>(at)?.map(Bytes::from));
-    let moment = |at| match row.get_ref(at)? {
-        ValueRef::Timestamp(unit, value) => Ok(unit.to_micros(value)),
-        other => Err(duckdb::Error::InvalidColumnType(at, String::new(), other.data_type())),
-    };
+    let moment = |at| Ok::<_, duckdb::Error>(moment_at(row, at)?.unwrap_or_default());
     let headers: String = row.get(8)?;
     Ok(WaitingLetter {
         cursor: Cursor { failed_at: moment(5)?, letter: row.get(0)? },

@@ -1,9 +1,14 @@
 #![doc = include_str!("../README.md")]
 
+mod daily;
 mod database;
+mod day;
 mod letters;
 mod query;
+mod runs;
 mod schema;
+mod training;
+mod values;
 mod write;
 
 use std::{
@@ -14,10 +19,12 @@ use std::{
 };
 
 use async_trait::async_trait;
+use chrono::NaiveDate;
 use database::Database;
 use questline_stores::{
     letters::{Cursor, Letters, Selection, WaitingLetter},
     saved::{Ask, Question, Value},
+    training::{TrainingRun, TrainingRuns},
     warehouse::{
         Answer, LedgerState, Query, QueryError, QueryLimits, Rows, Settled, Warehouse,
         WarehouseError,
@@ -100,7 +107,10 @@ impl DuckdbWarehouse {
         work: impl FnOnce(&Database) -> Result<T, WarehouseError> + Send + 'static,
     ) -> Result<T, WarehouseError> {
         let database = self.reader.lock().unwrap_or_else(PoisonError::into_inner).again()?;
+        // Whoever asked may go: a statement that nobody waits for is cut.
+        let mut cut = database.cut();
         let looked = tokio::task::spawn_blocking(move || work(&database)).await;
+        cut.disarm();
         looked.unwrap_or_else(|panicked| Err(WarehouseError::Unavailable(panicked.into())))
     }
 
@@ -179,6 +189,18 @@ impl Letters for DuckdbWarehouse {
     async fn count(&self, selection: &Selection) -> Result<u64, WarehouseError> {
         let selection = selection.clone();
         self.look(move |database| letters::count(database, &selection)).await
+    }
+}
+
+#[async_trait]
+impl TrainingRuns for DuckdbWarehouse {
+    async fn latest(&self, since: NaiveDate) -> Result<Vec<TrainingRun>, WarehouseError> {
+        self.look(move |database| training::latest(database, since)).await
+    }
+
+    async fn record(&self, run: &TrainingRun) -> Result<(), WarehouseError> {
+        let run = run.clone();
+        self.ask(move |database| training::record(database, &run)).await
     }
 }
 

@@ -114,6 +114,13 @@ fn in_utc(column: &ArrayRef) -> ArrayRef {
     }
 }
 
+/// The rows of a batch as JSON objects. What cannot be shown is left out: they are samples.
+pub(crate) fn objects(batch: &RecordBatch) -> Vec<Json> {
+    let names: Vec<_> = batch.schema().fields().iter().map(|f| f.name().clone()).collect();
+    let object = |row: Vec<Json>| Json::Object(names.iter().cloned().zip(row).collect());
+    json(batch).unwrap_or_default().into_iter().map(object).collect()
+}
+
 /// What DuckDB says is for the person who typed the query.
 fn said(error: duckdb::Error) -> QueryError {
     QueryError::Invalid(error.to_string())

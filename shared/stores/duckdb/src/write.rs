@@ -36,12 +36,12 @@ pub(crate) fn write(database: &Database, rows: &Rows) -> Result<(), WarehouseErr
     }
 }
 
-fn transaction(
+pub(crate) fn transaction<T>(
     connection: &Connection,
-    work: impl FnOnce() -> duckdb::Result<()>,
-) -> duckdb::Result<()> {
+    work: impl FnOnce() -> duckdb::Result<T>,
+) -> duckdb::Result<T> {
     connection.execute_batch("BEGIN TRANSACTION")?;
-    let result = work().and_then(|()| connection.execute_batch("COMMIT"));
+    let result = work().and_then(|done| connection.execute_batch("COMMIT").map(|()| done));
     if result.is_err() {
         // A transaction that the failure ended already cannot be rolled back.
         _ = connection.execute_batch("ROLLBACK");

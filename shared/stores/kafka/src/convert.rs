@@ -1,7 +1,10 @@
 //! Kafka's messages as records of the port, and back.
 
 use bytes::{Bytes, BytesMut};
-use questline_events::headers::Block;
+use questline_events::{
+    headers::Block,
+    limits::{KEY_BYTES, RECORD_BYTES},
+};
 use questline_stores::{Headers, NewRecord, Record};
 use rdkafka::{
     message::{BorrowedMessage, Header, Headers as _, Message as _, OwnedHeaders},
@@ -44,8 +47,8 @@ impl Gathered {
         if self.headers.block().0 != self.scratch {
             self.headers = Headers::from_block(Bytes::copy_from_slice(&self.scratch));
         }
-        let key = message.key().map(|key| self.keep(key));
-        let value = message.payload().map(|value| self.keep(value));
+        let key = message.key().map(|key| self.keep(key, KEY_BYTES));
+        let value = message.payload().map(|value| self.keep(value, RECORD_BYTES));
         self.records.push(Place {
             partition: message.partition().unsigned_abs(),
             offset: message.offset(),
@@ -56,9 +59,9 @@ impl Gathered {
         });
     }
 
-    fn keep(&mut self, bytes: &[u8]) -> std::ops::Range<usize> {
+    fn keep(&mut self, bytes: &[u8], most: usize) -> std::ops::Range<usize> {
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(bytes);
+        self.bytes.extend_from_slice(&bytes[..bytes.len().min(most)]);
         start..self.bytes.len()
     }
 

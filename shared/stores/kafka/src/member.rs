@@ -1,10 +1,11 @@
 //! Processing's side: a member of a group, in a thread of its own.
 //!
-//! librdkafka hears of changes of ownership while it is polled, and a batch may take long; so the
-//! thread goes on polling between batches, with its partitions paused. A change is taken note of
-//! when the brokers tell it, and takes effect when the processor polls again: the batch in hand is
-//! committed or abandoned before its partitions go, and the others wait for that as long as
-//! `max.poll.interval.ms` allows.
+//! The brokers take a member for dead that polls too seldom, and a batch may take long; so the
+//! thread goes on polling between batches, and keeps what it gets for the next one. Partitions are
+//! not paused for that: librdkafka would throw away what it has fetched ahead, and fetch it again.
+//! A change of ownership is taken note of when the brokers tell it, and takes effect when the
+//! processor polls again: the batch in hand is committed or abandoned before its partitions go, and
+//! the others wait for that as long as `max.poll.interval.ms` allows.
 
 use std::{
     collections::VecDeque,
@@ -72,9 +73,10 @@ impl Member {
             changes,
             committer: Committer::new(settings.clone(), context.clone(), group),
             positions: vec![None; Topic::Raw.partitions() as usize],
+            gathered: Gathered::default(),
+            gaps: Vec::new(),
             in_hand: None,
             anew: false,
-            paused: false,
         };
         let (requests, inbox) = mpsc::channel();
         let thread = thread::Builder::new()
@@ -158,11 +160,13 @@ struct Worker {
     committer: Committer,
     /// The next offset of each partition; none where it is not ours.
     positions: Vec<Option<i64>>,
+    /// What the next poll gives.
+    gathered: Gathered,
+    gaps: Vec<Gap>,
     /// As what member the batch in hand was polled.
     in_hand: Option<ConsumerGroupMetadata>,
     /// Nothing in hand counts any more: begin again where the group has committed.
     anew: bool,
-    paused: bool,
 }
 
 impl Worker {
@@ -216,44 +220,39 @@ impl Worker {
         if std::mem::take(&mut self.anew) {
             self.begin_anew(&mut polled)?;
         }
-        self.resume()?;
-        let mut gathered = Gathered::default();
-        let mut until = Instant::now() + limits.wait;
+        let patience = if self.gathered.len() == 0 { limits.wait } else { limits.linger };
+        let mut until = Instant::now() + patience;
         loop {
-            let first = gathered.len() == 0;
+            let before = self.gathered.len();
             // What was read before a change of ownership is settled before it takes effect.
-            if first {
+            if before == 0 {
                 self.change_owners(&mut polled)?;
             }
             let ownership = !polled.assigned.is_empty() || !polled.revoked.is_empty();
-            let full = gathered.len() >= limits.records || gathered.bytes() >= limits.bytes;
+            let full = before >= limits.records || self.gathered.bytes() >= limits.bytes;
             let left = until.saturating_duration_since(Instant::now());
-            if full || ownership || (!first && self.has_news()) {
+            if full || ownership || (before > 0 && self.has_news()) {
                 break;
             }
-            let before = gathered.len();
-            self.look(left.min(LOOK), &mut gathered, &mut polled)?;
+            self.look(left.min(LOOK))?;
             // The time is up, and there is nothing more at hand.
-            if left.is_zero() && gathered.len() == before {
+            if left.is_zero() && self.gathered.len() == before {
                 break;
             }
-            if first && gathered.len() > 0 {
+            if before == 0 && self.gathered.len() > 0 {
                 until = Instant::now() + limits.linger;
             }
         }
-        if gathered.len() > 0 {
+        if self.gathered.len() > 0 {
             self.in_hand = self.consumer.group_metadata();
         }
-        polled.records = gathered.into_records();
+        polled.gaps.append(&mut self.gaps);
+        polled.records = std::mem::take(&mut self.gathered).into_records();
         Ok(polled)
     }
 
-    fn look(
-        &mut self,
-        patience: Duration,
-        gathered: &mut Gathered,
-        polled: &mut Polled,
-    ) -> Result<(), LogError> {
+    /// Looks for a message.
+    fn look(&mut self, patience: Duration) -> Result<(), LogError> {
         let message = match self.consumer.poll(patience) {
             None => return Ok(()),
             Some(Err(error)) => return passing(error),
@@ -268,14 +267,14 @@ impl Worker {
             return Ok(());
         }
         *position = offset + 1;
-        gathered.push(&message);
+        self.gathered.push(&message);
         drop(message);
         if offset > expected {
             // Others' transactions leave holes too: only what the topic no longer has is lost.
             let kept = self.first_kept()?;
             let until = kept.get(partition as usize).map_or(offset, |kept| offset.min(*kept));
             if until > expected {
-                polled.gaps.push(Gap { partition, offsets: expected..until });
+                self.gaps.push(Gap { partition, offsets: expected..until });
             }
         }
         Ok(())
@@ -366,12 +365,13 @@ impl Worker {
     fn begin_anew(&mut self, polled: &mut Polled) -> Result<(), LogError> {
         let ours: Vec<u32> =
             (0..).zip(&self.positions).filter_map(|(p, at)| at.is_some().then_some(p)).collect();
+        self.gathered = Gathered::default();
+        self.gaps.clear();
         let starts = self.starts(&ours, polled)?;
         polled.revoked.extend(ours);
         // Out and in again: a seek would leave what was fetched ahead in the queue.
         let assigned = self.consumer.assignment().map_err(unavailable)?;
         self.consumer.incremental_unassign(&assigned).map_err(unavailable)?;
-        self.paused = false;
         self.consumer.incremental_assign(&starts).map_err(unavailable)
     }
 
@@ -390,28 +390,13 @@ impl Worker {
         self.committer.commit(transaction, &member)
     }
 
-    /// The processor is at work: heartbeats and news go on, records do not.
+    /// The processor is at work: heartbeats and news go on.
     fn keep_alive(&mut self) {
         self.committer.tick();
-        if !self.paused
-            && let Ok(ours) = self.consumer.assignment()
-        {
-            self.paused = self.consumer.pause(&ours).is_ok();
+        if let Err(error) = self.look(Duration::ZERO) {
+            tracing::debug!(error = &error as &dyn std::error::Error, "kafka.member");
+            self.anew = true;
         }
-        match self.consumer.poll(Duration::ZERO) {
-            // It was on its way already: nobody has it.
-            Some(Ok(_)) => self.anew = true,
-            Some(Err(error)) => tracing::debug!(%error, "kafka.member"),
-            None => {}
-        }
-    }
-
-    fn resume(&mut self) -> Result<(), LogError> {
-        if std::mem::take(&mut self.paused) {
-            let ours = self.consumer.assignment().map_err(unavailable)?;
-            self.consumer.resume(&ours).map_err(unavailable)?;
-        }
-        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use questline_events::limits::{APPEND_QUEUE_BYTES, FETCH_QUEUE_BYTES, LETTER_BYTES};
+use questline_events::limits::{APPEND_QUEUE_BYTES, FETCH_BYTES, FETCH_QUEUE_BYTES, LETTER_BYTES};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use uuid::Uuid;
 
@@ -175,7 +175,13 @@ impl Settings {
         config
             .set("transactional.id", format!("questline.{group}.{instance}"))
             // What a dead process left open holds up readers no longer than this.
-            .set("transaction.timeout.ms", "30000");
+            .set("transaction.timeout.ms", "30000")
+            // A batch of processing is sent when all of it is there: one message set a partition.
+            // While one is on its way and the next one is due, librdkafka's thread knows no rest.
+            .set("linger.ms", "1000")
+            .set("batch.size", "1000000")
+            // What becomes of single records is the transaction's fate: nobody reads their reports.
+            .set("delivery.report.only.error", "true");
         config
     }
 
@@ -212,6 +218,11 @@ impl Settings {
             // A record damaged on the way is not taken for a bad event.
             .set("check.crcs", "true")
             .set("queued.max.messages.kbytes", (FETCH_QUEUE_BYTES >> 10).to_string())
+            // What comes in one answer is unpacked as a whole, to several times its size.
+            .set("fetch.max.bytes", FETCH_BYTES.to_string())
+            .set("max.partition.fetch.bytes", (FETCH_BYTES / 8).to_string())
+            // A full queue is looked at again this soon, in milliseconds: a batch empties it.
+            .set("fetch.queue.backoff.ms", "50")
             .set("fetch.wait.max.ms", "100");
         config
     }

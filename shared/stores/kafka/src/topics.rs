@@ -187,7 +187,7 @@ pub(crate) fn log_id(settings: &Settings, context: &Context) -> Result<String, L
     let kind = RDKafkaType::RD_KAFKA_PRODUCER;
     let client = Client::new(&config, native, kind, context.clone()).map_err(unavailable)?;
     let cluster = client.fetch_cluster_id(PATIENCE);
-    let topic = crate::identity::topic_id(&client, Topic::Raw.name(), PATIENCE);
+    let topic = crate::native::topic_id(&client, Topic::Raw.name(), PATIENCE);
     match (cluster, topic) {
         (Some(cluster), Some(topic)) => Ok(format!("{cluster}.{topic}")),
         _ => Err(LogError::Unavailable("the cluster does not tell its id and its topic's".into())),

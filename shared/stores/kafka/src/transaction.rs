@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use questline_stores::{
-    Topic,
+    NewRecord, Topic,
     log::{LogError, Transaction},
 };
 use rdkafka::{
@@ -16,6 +16,7 @@ use rdkafka::{
 use crate::{
     client::{Context, is_fenced, unavailable},
     convert::outgoing,
+    native::flush,
     settings::Settings,
 };
 
@@ -23,6 +24,9 @@ use crate::{
 const STEP: Duration = Duration::from_secs(10);
 /// All attempts: a transaction open for longer is ended by the broker.
 const DEADLINE: Duration = Duration::from_secs(30);
+
+/// One attempt to send all: between two, the client is polled.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Commits transactions, one after the other.
 pub(crate) struct Committer {
@@ -113,7 +117,11 @@ fn attempt(
             element.set_metadata(&committed.metadata);
         }
     }
-    producer.flush(DEADLINE)?;
+    let started = Instant::now();
+    while !flush(producer.client(), LOOK) && started.elapsed() < DEADLINE {
+        producer.poll(Duration::ZERO);
+    }
+    producer.flush(Duration::ZERO)?;
     persevere(|| producer.send_offsets_to_transaction(&offsets, member, STEP))?;
     persevere(|| producer.commit_transaction(STEP))
 }
@@ -121,7 +129,7 @@ fn attempt(
 fn send(
     producer: &BaseProducer<Context<Quiet>>,
     topic: Topic,
-    record: &questline_stores::NewRecord,
+    record: &NewRecord,
 ) -> KafkaResult<()> {
     let started = Instant::now();
     loop {

@@ -1,7 +1,6 @@
-//! The id of a topic, by which a topic made anew is told from the one before.
-//!
-//! `rdkafka` does not hand it out, librdkafka does: the one place of the project that calls C.
-#![expect(unsafe_code, reason = "librdkafka's DescribeTopics has no safe binding yet")]
+//! What librdkafka does and `rdkafka` does not hand out: the id of a topic, by which a topic made
+//! anew is told from the one before, and a flush. The one place of the project that calls C.
+#![expect(unsafe_code, reason = "there is no safe binding yet")]
 
 use std::{
     ffi::{CStr, CString},
@@ -9,6 +8,15 @@ use std::{
 };
 
 use rdkafka::{bindings as c, client::Client, client::ClientContext};
+
+/// Sends what lingers, and waits until nothing is on its way; `false` if that takes longer.
+/// `rdkafka`'s own flush gives no time, and so what lingers goes on lingering.
+pub(crate) fn flush<C: ClientContext>(client: &Client<C>, patience: Duration) -> bool {
+    let patience = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: `client` outlives the call, which takes nothing else.
+    let flushed = unsafe { c::rd_kafka_flush(client.native_ptr(), patience) };
+    flushed == c::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
+}
 
 /// A topic's id as text; none if the broker does not answer in time, or has no such topic.
 pub(crate) fn topic_id<C: ClientContext>(

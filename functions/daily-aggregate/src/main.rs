@@ -1,0 +1,71 @@
+//! The daily run as a function of its own: AWS Lambda, a Cloud Run job, or HTTP on `$PORT`.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::Context as _;
+use axum::{Router, routing::get};
+use questline_daily_aggregate::{
+    DailyRun, Ports,
+    directory::Directory,
+    platform::{invoked, job},
+    routes,
+};
+use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, SHUTDOWN};
+use questline_runtime::{
+    CancellationToken,
+    clock::SystemClock,
+    config::{Env, Listen},
+    metrics::Metrics,
+    serve::{self, ServeLimits, Signals},
+    telemetry,
+};
+use questline_warehouse_duckdb::DuckdbWarehouse;
+use tokio::net::TcpListener;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    telemetry::start(tracing::level_filters::LevelFilter::INFO);
+    let mut signals = Signals::listen()?;
+    let env = Env::of_process();
+    let meaning = "where the warehouse lies: duckdb:DIRECTORY";
+    let (_, directory) = env.location("QUESTLINE_WAREHOUSE", meaning, &["duckdb"])?;
+    let warehouse = DuckdbWarehouse::open(Path::new(directory))?;
+    let place = |name, meaning| env.location(name, meaning, &["file"]).map(|(_, at)| at);
+    let features = place("QUESTLINE_FEATURES", "where features go: file:DIRECTORY")?;
+    let ready = place("QUESTLINE_METRICS_READY", "where the message goes: file:DIRECTORY")?;
+    let metrics = Arc::new(Metrics::default());
+    let ports = Ports {
+        warehouse: Arc::new(warehouse.clone()),
+        features: Arc::new(Directory::new(features)),
+        ready: Arc::new(Directory::new(ready)),
+        playtime_types: questline_environment::registry(&env)?.0.playtime(),
+        clock: SystemClock::shared(),
+    };
+    let daily = Arc::new(DailyRun::new(ports, metrics.clone()));
+    if serve::is_lambda() {
+        return serve::lambda_events(move |event, left| invoked(daily.clone(), event, left)).await;
+    }
+    if let Some(request) = env.get("QUESTLINE_DAILY") {
+        let request = serde_json::from_str(request).context("QUESTLINE_DAILY")?;
+        tokio::select! {
+            done = job(&daily, request) => done?,
+            () = signals.asked() => anyhow::bail!("asked to end: what is left is for the next job"),
+        }
+    } else {
+        let Listen { host, port } = Listen::read(&env)?;
+        let listener = TcpListener::bind((host, port)).await?;
+        let stop = CancellationToken::new();
+        let app = Router::new()
+            .route("/healthz", get(|| async { "alive\n" }))
+            .route("/metrics", get(|| async move { metrics.text() }))
+            .merge(routes(daily));
+        let (head_timeout, drain) = (HEAD_TIMEOUT, SHUTDOWN / 2);
+        let limits = ServeLimits { head_timeout, connections: CONNECTIONS, drain };
+        let serving = tokio::spawn(serve::http(listener, app, limits, stop.clone()));
+        signals.asked().await;
+        stop.cancel();
+        serving.await?;
+    }
+    warehouse.close().await;
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! Processing with Apache Kafka as the log: instances that come and go, and a record lost at any hop.
+#![allow(clippy::unwrap_used, reason = "test helpers")]
+
+mod support;
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use questline_environment::Rulebook;
+use questline_log_kafka::{KafkaLog, Settings};
+use questline_process::{GROUP, Processor};
+use questline_runtime::{CancellationToken, clock::SystemClock, config::Env, metrics::Metrics};
+use questline_stores::{
+    Topic,
+    log::{Head, Log as _, Reader as _},
+};
+use questline_testing::{Kafka, long, seed};
+use questline_warehouse_duckdb::DuckdbWarehouse;
+use rdkafka::{
+    ClientConfig,
+    message::{Header, OwnedHeaders},
+    producer::{BaseProducer, BaseRecord, Producer as _},
+};
+use support::{Stage, bad, event};
+use tokio::task::JoinHandle;
+
+/// Events of one append, each batch with one more that is bad.
+const EVENTS: usize = 40;
+
+async fn stage(kafka: &Kafka, directory: &Path) -> Stage {
+    let settings = Settings::at(&kafka.brokers());
+    KafkaLog::create_topics(&settings).await.unwrap();
+    Stage::on(Arc::new(KafkaLog::open(settings).await.unwrap()), directory)
+}
+
+/// An instance of processing. All of this test write to one warehouse.
+struct Instance {
+    stop: CancellationToken,
+    running: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Instance {
+    async fn start(kafka: &Kafka, warehouse: &DuckdbWarehouse) -> Self {
+        let log = Arc::new(KafkaLog::open(Settings::at(&kafka.brokers())).await.unwrap());
+        let stop = CancellationToken::new();
+        let processor = Processor::new(
+            Rulebook::read(&Env::of([])).unwrap(),
+            log.clone(),
+            Arc::new(warehouse.clone()),
+            Arc::new(Metrics::default()),
+            SystemClock::shared(),
+            stop.clone(),
+        );
+        let consumer = log.join(GROUP).unwrap();
+        Self { stop, running: tokio::spawn(processor.run(consumer)) }
+    }
+
+    /// In order, or in the middle of whatever it does.
+    async fn end(self, in_order: bool) {
+        if in_order {
+            self.stop.cancel();
+            self.running.await.unwrap().unwrap();
+        } else {
+            self.running.abort();
+            assert!(self.running.await.is_err_and(|error| error.is_cancelled()));
+        }
+    }
+}
+
+/// What only its packing makes small enough for the topic is one letter, and so is the largest that
+/// is not packed: neither stops its partition.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_largest_records_become_letters_that_fit() {
+    let folder = tempfile::tempdir().unwrap();
+    let kafka = Kafka::start(&folder.path().join("kafka"));
+    let stage = stage(&kafka, folder.path()).await;
+    let foreign: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", kafka.brokers())
+        .set("message.max.bytes", "20000000")
+        .set("compression.type", "lz4")
+        .create()
+        .unwrap();
+    let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(1_048_000).collect();
+    let good = event("good").into_bytes();
+    for value in [vec![b' '; 16_000_000], noise, good] {
+        let headers = OwnedHeaders::new().insert(Header { key: "app_id", value: Some("app") });
+        let record = BaseRecord::<(), _>::to(Topic::Raw.name()).partition(9).headers(headers);
+        assert!(foreign.send(record.payload(&value)).is_ok());
+        foreign.flush(Duration::from_secs(20)).unwrap();
+    }
+    stage.process().await;
+    let letters = "SELECT reason, octet_length(raw) FROM events_dlq ORDER BY source_offset";
+    assert_eq!(stage.rows(letters).await, r#"[["too_large",1048576],["too_large",1048000]]"#);
+    assert_eq!(stage.rows("SELECT event_id FROM events").await, r#"[["good"]]"#);
+    let log = KafkaLog::open(Settings::at(&kafka.brokers())).await.unwrap();
+    assert_eq!(count(&log, Topic::Dlq).await, 2);
+}
+
+/// Committed records of a topic.
+async fn count(log: &KafkaLog, topic: Topic) -> usize {
+    let partitions: Vec<u32> = (0..topic.partitions()).collect();
+    let mut seen = 0;
+    log.scan(topic, &partitions, 0, &mut |_: &Head| seen += 1).await.unwrap();
+    seen
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn instances_that_come_and_go_lose_and_double_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let kafka = Kafka::start(&folder.path().join("kafka"));
+    let stage = Arc::new(stage(&kafka, folder.path()).await);
+    let done = Arc::new(AtomicBool::new(false));
+    let (playing, over) = (stage.clone(), done.clone());
+    let load = tokio::spawn(async move {
+        let mut batches = 0;
+        while !over.load(Ordering::Relaxed) {
+            let events = (0..EVENTS).map(|n| event(&format!("{batches}-{n}")));
+            playing.append("app", events.chain([bad(&format!("bad-{batches}"))])).await;
+            batches += 1;
+        }
+        batches
+    });
+    let mut random = fastrand::Rng::with_seed(seed());
+    let mut instances = vec![Instance::start(&kafka, &stage.warehouse).await];
+    for _ in 0..if long() { 25 } else { 5 } {
+        instances.push(Instance::start(&kafka, &stage.warehouse).await);
+        tokio::time::sleep(Duration::from_millis(random.u64(500..4_000))).await;
+        instances.swap_remove(random.usize(..instances.len())).end(random.bool()).await;
+        tokio::time::sleep(Duration::from_millis(random.u64(0..1_000))).await;
+    }
+    done.store(true, Ordering::Relaxed);
+    let batches = load.await.unwrap();
+    for instance in instances {
+        instance.end(true).await;
+    }
+    stage.process().await;
+    let found = "SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM events_unique),
+        (SELECT CAST(sum(events) AS BIGINT) FROM events_1min), (SELECT count(*) FROM events_dlq),
+        (SELECT CAST(sum(read) AS BIGINT) FROM ledger_minutes)";
+    let events = batches * EVENTS;
+    let expected = serde_json::json!([[events, events, events, batches, events + batches]]);
+    assert_eq!(stage.rows(found).await, expected.to_string());
+    let log = KafkaLog::open(Settings::at(&kafka.brokers())).await.unwrap();
+    assert_eq!(count(&log, Topic::Enriched).await, events, "what was accepted was produced once");
+    assert_eq!(count(&log, Topic::Dlq).await, batches);
+    println!("{events} acknowledged, {events} rows, {batches} letters, none lost, none twice");
+}

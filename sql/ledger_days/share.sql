@@ -1,0 +1,6 @@
+-- What is missing of a day, and of how many records.
+SELECT
+  CAST(COALESCE(SUM(residue), 0) AS INT64) AS residue,
+  CAST(COALESCE(SUM(IF(hop = 'log', records, 0)), 0) AS INT64) AS records
+FROM ledger_days
+WHERE received_date = @date;

@@ -199,7 +199,7 @@ async fn intendo_sessions_and_playtime_are_those_of_every_player_and_day() {
     let open = "SELECT count(DISTINCT event_date) FROM events WHERE event_date NOT IN (
         SELECT event_date FROM pipeline_runs WHERE step = 'metrics_ready' AND state = 'done')";
     while stack.number(open).await > 0 {
-        assert!(start.elapsed() < Duration::from_secs(300), "the days do not close");
+        assert!(start.elapsed() < Duration::from_secs(600), "the days do not close");
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     println!("{} events, all days closed by themselves in {:?}", play.len(), start.elapsed());

@@ -73,7 +73,11 @@ mod tests {
             [(0, 0, false), (1, 0, true), (1, 10_000, false), (1, 9_999, true), (2, 10_000, true)]
         {
             let residue = Residue { residue, records };
-            assert_eq!(stops(std::slice::from_ref(&passed), residue).is_some(), stop, "{residue:?}");
+            assert_eq!(
+                stops(std::slice::from_ref(&passed), residue).is_some(),
+                stop,
+                "{residue:?}"
+            );
         }
         let told = told(&[passed, warns]);
         assert_eq!(told["level_metrics/pass_rate"], "passed");

@@ -25,8 +25,7 @@ use tokio::net::TcpListener;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     telemetry::start(tracing::level_filters::LevelFilter::INFO);
-    let mut signals = Signals::listen()?;
-    let env = Env::of_process();
+    let (mut signals, env) = (Signals::listen()?, Env::of_process());
     let meaning = "where the warehouse lies: duckdb:DIRECTORY";
     let (_, directory) = env.location("QUESTLINE_WAREHOUSE", meaning, &["duckdb"])?;
     let warehouse = DuckdbWarehouse::open(Path::new(directory))?;

@@ -9,7 +9,7 @@ use questline_events::ledger::{Counts, Page};
 use questline_ingest::Ingest;
 use questline_runtime::clock::now_micros;
 use questline_stores::log::Fate;
-use support::{Reports, answer, event, ingest, post, until};
+use support::{Reports, answer, event, impatient, post, until};
 
 /// What the pages say about the app, in sum.
 fn counted(pages: &[Page]) -> Counts {
@@ -41,7 +41,7 @@ async fn deferred(ingest: &Arc<Ingest>, log: &Reports, report: Option<Fate>) -> 
 #[tokio::test]
 async fn what_the_log_does_not_acknowledge_in_time_is_deferred_and_then_late() {
     let log = Arc::new(Reports::default());
-    let ingest = Arc::new(ingest(log.clone(), 1_000));
+    let ingest = Arc::new(impatient(log.clone(), 1_000));
     let receipt = deferred(&ingest, &log, Some(Fate::Stored)).await;
     assert_eq!(receipt["stored"], 1);
     let results = receipt["results"].as_array().unwrap().iter();
@@ -64,7 +64,7 @@ async fn what_the_log_does_not_acknowledge_in_time_is_deferred_and_then_late() {
 #[tokio::test]
 async fn what_the_log_refuses_is_failed_and_what_nobody_hears_of_is_unknown() {
     let log = Arc::new(Reports::default());
-    let ingest = Arc::new(ingest(log.clone(), 1_000));
+    let ingest = Arc::new(impatient(log.clone(), 1_000));
     deferred(&ingest, &log, Some(Fate::Failed)).await;
     log.appends.lock().unwrap()[0].1.report(1..2, Fate::Failed);
     // The third one is never heard of, and the instance ends. Its last pages are not acknowledged
@@ -86,7 +86,7 @@ async fn what_the_log_refuses_is_failed_and_what_nobody_hears_of_is_unknown() {
 #[tokio::test]
 async fn a_client_that_goes_away_is_counted_all_the_same() {
     let log = Arc::new(Reports::default());
-    let ingest = Arc::new(ingest(log.clone(), 1_000));
+    let ingest = Arc::new(impatient(log.clone(), 1_000));
     let gone = answer(&ingest, post("/v1/events", event("a")));
     assert!(tokio::time::timeout(Duration::from_millis(10), gone).await.is_err());
     let (_, reporter) = log.appends.lock().unwrap().remove(0);

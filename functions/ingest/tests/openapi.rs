@@ -13,7 +13,7 @@ use questline_events::Reason;
 use questline_ingest::Ingest;
 use questline_log_sqlite::SqliteLog;
 use serde_json::{Value, json};
-use support::{Answer, Reports, answer, event, ingest, post};
+use support::{Answer, Reports, answer, event, impatient, ingest, post};
 
 fn description() -> Value {
     serde_json::from_str(include_str!("../openapi.json")).unwrap()
@@ -110,7 +110,7 @@ async fn answers_are_as_described() {
 
 #[tokio::test]
 async fn a_log_that_is_away_and_a_client_too_fast_are_as_described() {
-    let ingest = Arc::new(ingest(Arc::new(Reports::default()), 1));
+    let ingest = Arc::new(impatient(Arc::new(Reports::default()), 1));
     let get = Request::get("/readyz").body(Body::empty()).unwrap();
     described(&ingest, get, 503).await;
     let deferred = described(&ingest, post("/v1/events", event("a")), 503).await;

@@ -50,7 +50,12 @@ pub(crate) fn ingest(log: Arc<dyn Appender>, rate: u32) -> Ingest {
     let keys = Keys::of(vec![Entry { events_per_second: rate, ..entry }], 500).unwrap();
     let config = Config::read(&Env::of([("QUESTLINE_KEYS", "[]")])).unwrap();
     let (metrics, clock) = (Arc::new(Metrics::default()), SystemClock::shared());
-    let mut ingest = Ingest::new(Config { keys, ..config }, log, metrics, clock);
+    Ingest::new(Config { keys, ..config }, log, metrics, clock)
+}
+
+/// The same, on a log of which nobody expects an answer in time.
+pub(crate) fn impatient(log: Arc<dyn Appender>, rate: u32) -> Ingest {
+    let mut ingest = ingest(log, rate);
     ingest.deadline = Duration::from_millis(50);
     ingest
 }

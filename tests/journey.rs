@@ -67,7 +67,9 @@ async fn players_fill_a_fresh_directory_and_the_page_shows_it() {
         assert!(started.elapsed() < Duration::from_secs(120), "the past is not there");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    assert_eq!(stack.number("SELECT count(DISTINCT event_date) FROM events").await.clamp(3, 5), 4);
+    // Three days touch four dates; near midnight a player's clock may be past it.
+    let dates = stack.number("SELECT count(DISTINCT event_date) FROM events").await;
+    assert!((4..=5).contains(&dates), "{dates} dates");
     for (what, sql) in [
         ("countries", "SELECT count(DISTINCT country) FROM events"),
         ("tiers", "SELECT count(DISTINCT device_tier) FROM events"),

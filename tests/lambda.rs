@@ -246,7 +246,11 @@ async fn the_daily_run_answers_a_schedule() {
     let reports = invoke(&api, "daily-aggregate", &schedule).await;
     let yesterday = questline_events::Day::of(support::now_micros()).plus(-1);
     let day = &reports["days"][0];
-    assert_eq!((&day["day"], &day["standing"]), (&json!(yesterday), &json!("unfinished")));
+    assert_eq!(
+        (&day["day"], &day["standing"]),
+        (&json!(yesterday), &json!("unfinished")),
+        "{reports}"
+    );
     assert_eq!(day["why"], "no minute of the ledger is closed yet");
     let refused = invoke(&api, "daily-aggregate", &json!({"date": "2999-01-01"})).await;
     assert!(refused["errorMessage"].as_str().unwrap().contains("is not over"), "{refused}");

@@ -15,7 +15,7 @@ use std::{
 
 use flate2::read::GzDecoder;
 use questline_events::Day;
-use questline_testing::skip;
+use questline_testing::{long, skip};
 use support::{Stack, binary};
 
 fn data() -> Option<PathBuf> {
@@ -27,8 +27,9 @@ fn data() -> Option<PathBuf> {
 }
 
 /// A set as NDJSON lines, as its tool prints it.
-fn lines(data: &Path, set: &str) -> Vec<String> {
-    let printed = Command::new("python3").arg(data.join("to_events.py")).arg(set).output().unwrap();
+fn lines(data: &Path, set: &[&str]) -> Vec<String> {
+    let tool = data.join("to_events.py");
+    let printed = Command::new("python3").arg(tool).args(set).output().unwrap();
     assert!(printed.status.success());
     String::from_utf8(printed.stdout).unwrap().lines().map(str::to_owned).collect()
 }
@@ -127,7 +128,7 @@ async fn candycrush_gives_the_numbers_that_others_found() {
     let Some(data) = data() else { return };
     let folder = tempfile::tempdir().unwrap();
     let stack = Stack::start(&folder.path().join("data"));
-    let play = lines(&data, "candycrush");
+    let play = lines(&data, &["candycrush"]);
     let sent = send(&stack, folder.path(), &play);
     assert!(sent.starts_with("186894 received, 186894 stored, 0 rejected, 0 deferred"), "{sent}");
     stack.settle().await;
@@ -176,7 +177,7 @@ async fn intendo_arrives_whole() {
     let Some(data) = data() else { return };
     let folder = tempfile::tempdir().unwrap();
     let stack = Stack::start(&folder.path().join("data"));
-    let sent = send(&stack, folder.path(), &lines(&data, "intendo"));
+    let sent = send(&stack, folder.path(), &lines(&data, &["intendo"]));
     assert!(sent.starts_with("246161 received, 246161 stored, 0 rejected, 0 deferred"), "{sent}");
     stack.settle().await;
     assert_eq!(stack.number("SELECT count(*) FROM events_unique").await, 246_161);
@@ -190,7 +191,8 @@ async fn intendo_sessions_and_playtime_are_those_of_every_player_and_day() {
     let Some(data) = data() else { return };
     let folder = tempfile::tempdir().unwrap();
     let stack = Stack::start(&folder.path().join("data"));
-    let mut play = lines(&data, "intendo");
+    let days = if long() { 300 } else { 60 };
+    let mut play = lines(&data, &["intendo", "--days", &days.to_string()]);
     play.retain(|line| line.contains(r#""type":3002"#));
     let sent = send(&stack, folder.path(), &play);
     assert!(sent.contains(" 0 rejected, 0 deferred"), "{sent}");
@@ -224,7 +226,7 @@ async fn intendo_sessions_and_playtime_are_those_of_every_player_and_day() {
         .map(|(user, day, sessions, time)| {
             (user, i64::from(last.number() - day.number()), sessions, time)
         })
-        .filter(|(_, back, ..)| *back < 300)
+        .filter(|(_, back, ..)| *back < days)
         .collect();
     expected.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
     assert_eq!(found.len(), expected.len());
@@ -238,7 +240,7 @@ async fn aqualab_has_its_purchases_without_a_price() {
     let Some(data) = data() else { return };
     let folder = tempfile::tempdir().unwrap();
     let stack = Stack::start(&folder.path().join("data"));
-    let sent = send(&stack, folder.path(), &lines(&data, "aqualab"));
+    let sent = send(&stack, folder.path(), &lines(&data, &["aqualab"]));
     assert!(sent.starts_with("14087 received, 14087 stored"), "{sent}");
     stack.settle().await;
     assert_eq!(stack.number("SELECT count(*) FROM events_unique").await, 14_062);

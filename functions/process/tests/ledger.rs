@@ -138,7 +138,7 @@ async fn a_last_minute_is_unproved(stage: &Stage) {
     );
     stage.process_until(&closed).await;
     let minutes = "SELECT read, lost, state FROM ledger_minutes WHERE source = 'killed'
-        ORDER BY minute";
+        AND app_id = 'app' ORDER BY minute";
     let expected = json!([[10, 0, "proved"], [3, null, "unproved"]]);
     assert_eq!(stage.rows(minutes).await, expected.to_string());
 }

@@ -82,12 +82,6 @@ impl Google {
         (known.jobs.len(), known.creations)
     }
 
-    /// Jobs, and calls that wanted one to be made.
-    pub(crate) fn made(&self) -> (usize, usize) {
-        let known = self.known();
-        (known.jobs.len(), known.creations)
-    }
-
     /// How a job goes on.
     pub(crate) fn becomes(&self, id: &str, state: &str) {
         let mut known = self.known();

@@ -18,6 +18,7 @@ PARAMETERS = {
     "date": "DATE",
     "from_date": "DATE",
     "through_date": "DATE",
+    "since": "DATE",
     "now": "TIMESTAMP",
     "run_id": "STRING",
     "playtime_types": "STRING",

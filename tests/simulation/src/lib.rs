@@ -9,9 +9,11 @@ mod nodes;
 pub mod plant;
 mod players;
 mod story;
+mod sweep;
 mod switch;
 pub mod tables;
 pub mod warehouse;
 pub mod world;
 
 pub use story::{Outcome, run};
+pub use sweep::sweep;

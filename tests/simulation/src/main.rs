@@ -1,14 +1,9 @@
 //! Any number of seeds from the command line.
 
-use std::{
-    process::ExitCode,
-    sync::atomic::{AtomicU64, Ordering},
-    thread,
-};
+use std::process::ExitCode;
 
 use clap::Parser;
-use indicatif::{ProgressBar, ProgressStyle};
-use questline_simulation::{Outcome, plant::Plant, run};
+use questline_simulation::{Outcome, plant::Plant, run, sweep};
 
 /// Runs the real functions in simulated worlds, one for each seed.
 #[derive(Debug, Parser)]
@@ -63,34 +58,4 @@ fn main() -> anyhow::Result<ExitCode> {
 #[expect(clippy::print_stdout, reason = "the command's own voice")]
 fn say(line: &str) {
     println!("{line}");
-}
-
-/// Every seed of a range, on every core.
-fn sweep(seeds: std::ops::Range<u64>, plant: Option<Plant>) -> anyhow::Result<Vec<Outcome>> {
-    let next = AtomicU64::new(seeds.start);
-    let bar = ProgressBar::new(seeds.end - seeds.start);
-    bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {per_sec} {eta}")?);
-    let work = || {
-        let mut found = Vec::new();
-        loop {
-            let seed = next.fetch_add(1, Ordering::SeqCst);
-            if seed >= seeds.end {
-                return Ok(found);
-            }
-            found.push(run(seed, plant, false)?);
-            bar.inc(1);
-        }
-    };
-    let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let mut found = thread::scope(|scope| {
-        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
-        let found = workers.into_iter().map(|worker| {
-            worker.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a world panicked")))
-        });
-        found.collect::<anyhow::Result<Vec<_>>>()
-    })?
-    .concat();
-    bar.finish_and_clear();
-    found.sort_by_key(|outcome| outcome.seed);
-    Ok(found)
 }

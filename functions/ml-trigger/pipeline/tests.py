@@ -153,6 +153,16 @@ class Training(unittest.TestCase):
         self.assertIsNone(place.run("train"))
         self.assertNotIn("model_in_use", place.report()["mean_absolute_errors"])
 
+    def test_a_game_that_sends_no_moves_is_trained_on(self):
+        rows = {
+            day: [dict(row, avg_moves=None, p95_moves=None) for row in of_day]
+            for day, of_day in steady(days=12).items()
+        }
+        place = Place(rows)
+        self.assertIsNone(place.run("train"))
+        errors = place.report()["mean_absolute_errors"]
+        self.assertLess(errors["model"], errors["today_again"])
+
     def test_the_same_files_give_the_same_model(self):
         place = Place(steady(days=12))
         models = []

@@ -121,6 +121,7 @@ fn attempt(
     while !flush(producer.client(), LOOK) && started.elapsed() < DEADLINE {
         producer.poll(Duration::ZERO);
     }
+    // Nothing is on its way any more, or the time is up: then this says so.
     producer.flush(Duration::ZERO)?;
     persevere(|| producer.send_offsets_to_transaction(&offsets, member, STEP))?;
     persevere(|| producer.commit_transaction(STEP))

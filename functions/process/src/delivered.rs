@@ -112,7 +112,7 @@ impl Delivered {
             let rows = outputs::rows(&mut batch, log_id, &[], now, Vec::new())?;
             let row_records = std::mem::take(&mut batch.row_records);
             let totals = batch.totals.clone();
-            let produced = outputs::transaction(&mut batch, records, log_id, postmark).records;
+            let produced = outputs::produced(&mut batch, records, log_id, postmark);
             drop(batch);
             match self.write(&rows).await {
                 Err(WarehouseError::Refused(rows)) => {

@@ -82,7 +82,7 @@ impl Housekeeping {
         let mut closing = LedgerRows::default();
         closing.push(&log_id, &row, self.clock.now_micros());
         let tables = vec![(LedgerRows::TABLE, closing.finish().context("a closing row")?)];
-        Ok(Some((row, Rows { log_id, tables, positions: Vec::new() })))
+        Ok(Some((row, Rows { log_id, tables, positions: Vec::new(), places: None })))
     }
 
     /// The row is written.

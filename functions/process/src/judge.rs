@@ -40,6 +40,9 @@ pub(crate) fn judge(
             Judgement::Rules if refused.contains(&index) => Judgement::Refused,
             judgement => judgement,
         };
+        if let Some(key) = settled.minute(record.partition, record.offset) {
+            batch.minutes.add(key);
+        }
         let record = record::Record {
             partition: record.partition,
             offset: record.offset,

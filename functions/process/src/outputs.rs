@@ -1,7 +1,5 @@
 //! What a judged batch becomes: rows for the warehouse, and a transaction for the log.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use questline_events::{
     batch::Batch,
@@ -11,41 +9,8 @@ use questline_events::{
 };
 use questline_stores::{
     Headers, NewRecord, Record, Topic,
-    log::{Committed, Transaction},
     warehouse::{Advance, Rows},
 };
-use serde::{Deserialize, Serialize};
-
-/// What is committed with each offset.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Metadata {
-    /// The release that judged.
-    pub(crate) version: String,
-    /// The newest log timestamp of the partition: from 15 minutes before it the window is rebuilt.
-    pub(crate) newest_ms: i64,
-}
-
-/// How far a batch goes on each partition.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Reach {
-    pub(crate) next_offset: i64,
-    pub(crate) newest_ms: i64,
-}
-
-pub(crate) fn reach(records: &[Record]) -> BTreeMap<u32, Reach> {
-    let mut reach = BTreeMap::<u32, Reach>::new();
-    for record in records {
-        let (next_offset, newest_ms) = (record.offset + 1, record.timestamp_ms);
-        reach
-            .entry(record.partition)
-            .and_modify(|known| {
-                known.next_offset = next_offset;
-                known.newest_ms = known.newest_ms.max(newest_ms);
-            })
-            .or_insert(Reach { next_offset, newest_ms });
-    }
-    reach
-}
 
 /// The rows of a batch and its source positions. `more` are ledger rows that go with them.
 pub(crate) fn rows(
@@ -72,16 +37,16 @@ pub(crate) fn rows(
         (MinuteRows::TABLE, minutes.finish()?),
         (LedgerRows::TABLE, ledger.finish()?),
     ];
-    Ok(Rows { log_id: log_id.to_owned(), tables, positions })
+    Ok(Rows { log_id: log_id.to_owned(), tables, positions, places: None })
 }
 
-/// Enriched records, dead letters and offsets.
-pub(crate) fn transaction(
+/// Enriched records and dead letters.
+pub(crate) fn produced(
     batch: &mut Batch<'_>,
     records: &[Record],
     log_id: &str,
     postmark: Postmark<'_>,
-) -> Transaction {
+) -> Vec<(Topic, NewRecord)> {
     let mut produced = Vec::with_capacity(batch.enriched.len() + batch.letters.len());
     let json = Bytes::from(std::mem::take(&mut batch.enriched_bytes));
     let mut start = 0;
@@ -126,11 +91,5 @@ pub(crate) fn transaction(
             },
         ));
     }
-    let version = postmark.function_version;
-    let offset = |(partition, reach): (u32, Reach)| {
-        let metadata = Metadata { version: version.to_owned(), newest_ms: reach.newest_ms };
-        let metadata = serde_json::to_string(&metadata).unwrap_or_default();
-        Committed { partition, next_offset: reach.next_offset, metadata }
-    };
-    Transaction { records: produced, offsets: reach(records).into_iter().map(offset).collect() }
+    produced
 }

@@ -4,106 +4,244 @@
 use std::collections::{BTreeMap, HashMap};
 
 use questline_events::{
-    batch::Judgement,
+    batch::{Judgement, Verdict},
     headers::IDENTITY,
     limits::DEDUP_WINDOW,
+    minutes::Key,
     window::{Identity, Window},
 };
 use questline_stores::{
     Record, Topic,
-    log::{Assigned, Head, LogError, Reader},
-    warehouse::{Advance, Warehouse, WarehouseError},
+    log::{Assigned, Committed, Head, LogError, Reader},
+    warehouse::{Advance, Claim, Held, Places, Settled as Row, Warehouse, WarehouseError},
 };
-
-use crate::outputs::{Metadata, Reach};
+use serde::{Deserialize, Serialize};
 
 /// Identities taken into the window at a time while it is rebuilt.
 const REBUILD_STEP: usize = 1 << 16;
 
+/// What is committed with each offset.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Metadata {
+    /// The release that judged.
+    version: String,
+    /// The newest log timestamp of the partition: from 15 minutes before it the window is rebuilt.
+    newest_ms: Option<i64>,
+    /// The batch from the offset on is being written: where it ends, and where its rows go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    declared: Option<(i64, Places)>,
+    /// What the tables were known to have from the offset on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    held: Vec<Held>,
+}
+
+/// How far a batch goes on a partition.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reach {
+    pub(crate) first_offset: i64,
+    pub(crate) next_offset: i64,
+    pub(crate) newest_ms: i64,
+}
+
+pub(crate) fn reach(records: &[Record]) -> BTreeMap<u32, Reach> {
+    let mut reach = BTreeMap::<u32, Reach>::new();
+    for record in records {
+        let (first_offset, newest_ms) = (record.offset, record.timestamp_ms);
+        let next_offset = first_offset + 1;
+        reach
+            .entry(record.partition)
+            .and_modify(|known| {
+                known.next_offset = next_offset;
+                known.newest_ms = known.newest_ms.max(newest_ms);
+            })
+            .or_insert(Reach { first_offset, next_offset, newest_ms });
+    }
+    reach
+}
+
 /// Source positions that the tables hold although the log's offsets are behind them.
 #[derive(Debug, Default)]
-pub(crate) struct Settled {
-    /// How far the tables go on each partition.
-    until: HashMap<u32, i64>,
-    /// Event, or else dead letter; records that are in neither were duplicates.
-    rows: HashMap<(u32, i64), bool>,
+pub(crate) struct Settled(HashMap<u32, Partition>);
+
+#[derive(Debug, Default)]
+struct Partition {
+    /// How far the tables go.
+    at: Option<i64>,
+    /// What is committed, as far as we know.
+    committed: Metadata,
+    /// What of it was judged before, in the order of offsets.
+    held: Vec<Held>,
+    /// The tables' rows of it.
+    rows: HashMap<i64, Row>,
 }
 
 impl Settled {
-    /// Asks the tables about some partitions. Of the others nothing is learned, not even how far
-    /// they are: what lies before that would be taken for duplicates.
-    pub(crate) async fn learn(
+    /// Takes partitions over, as the log has assigned them: asks the tables what they have of them.
+    pub(crate) async fn take_over(
         &mut self,
         warehouse: &dyn Warehouse,
         log_id: &str,
         assigned: &[Assigned],
     ) -> Result<(), WarehouseError> {
-        for (partition, next_offset) in warehouse.positions(log_id).await? {
-            if assigned.iter().any(|asked| asked.partition == partition) {
-                self.until.insert(partition, next_offset);
-            }
-        }
-        let ahead = |assigned: &Assigned| {
-            let until = *self.until.get(&assigned.partition)?;
-            let range = assigned.next_offset..until;
-            (!range.is_empty()).then_some((assigned.partition, range))
+        let part = |assigned: &Assigned| {
+            // What another program has committed says nothing.
+            let committed = serde_json::from_str(&assigned.metadata).unwrap_or_default();
+            (assigned.partition, assigned.next_offset, committed)
         };
-        let ranges: Vec<_> = assigned.iter().filter_map(ahead).collect();
-        if !ranges.is_empty() {
-            tracing::info!(partitions = ranges.len(), "process.settle");
-            for settled in warehouse.settled(log_id, &ranges).await? {
-                self.rows.insert((settled.partition, settled.offset), settled.event);
+        self.learn(warehouse, log_id, assigned.iter().map(part).collect()).await
+    }
+
+    /// Asks the tables again where a batch begins that they did not take.
+    pub(crate) async fn look_again(
+        &mut self,
+        warehouse: &dyn Warehouse,
+        log_id: &str,
+        reach: &BTreeMap<u32, Reach>,
+    ) -> Result<(), WarehouseError> {
+        let part = |(partition, reach): (&u32, &Reach)| {
+            let known = self.0.get(partition).map(|known| known.committed.clone());
+            (*partition, reach.first_offset, known.unwrap_or_default())
+        };
+        self.learn(warehouse, log_id, reach.iter().map(part).collect()).await
+    }
+
+    async fn learn(
+        &mut self,
+        warehouse: &dyn Warehouse,
+        log_id: &str,
+        parts: Vec<(u32, i64, Metadata)>,
+    ) -> Result<(), WarehouseError> {
+        let claim = |(partition, next_offset, committed): &(u32, i64, Metadata)| Claim {
+            partition: *partition,
+            next_offset: *next_offset,
+            declared: committed.declared.clone(),
+            held: committed.held.clone(),
+        };
+        let claims: Vec<_> = parts.iter().map(claim).collect();
+        let found = warehouse.recover(log_id, &claims).await?;
+        for (partition, _, committed) in parts {
+            self.0.insert(partition, Partition { committed, ..Partition::default() });
+        }
+        for found in found {
+            if let Some(last) = found.held.last() {
+                tracing::info!(partition = found.partition, until = last.until, "process.settle");
             }
+            let known = self.0.entry(found.partition).or_default();
+            (known.at, known.held) = (found.at, found.held);
+            known.rows = found.rows.into_iter().map(|row| (row.offset, row)).collect();
         }
         Ok(())
     }
 
     /// How a record is to be judged.
     pub(crate) fn judgement(&self, partition: u32, offset: i64) -> Judgement {
-        if self.until.get(&partition).is_none_or(|until| offset >= *until) {
+        let Some(known) = self.0.get(&partition) else { return Judgement::Rules };
+        let Some(held) = known.held.iter().find(|held| offset < held.until) else {
             return Judgement::Rules;
-        }
-        match self.rows.get(&(partition, offset)) {
-            Some(true) => Judgement::SettledEvent,
-            Some(false) => Judgement::SettledLetter,
-            None => Judgement::SettledDuplicate,
+        };
+        match known.rows.get(&offset) {
+            Some(row) if row.event => Judgement::Settled(Verdict::Event, held.missing),
+            Some(_) => Judgement::Settled(Verdict::Letter, held.missing),
+            None if held.complete => Judgement::Settled(Verdict::Duplicate, held.missing),
+            None => Judgement::Rules,
         }
     }
 
+    /// By what a settled event is counted, where the tables do not have its minute yet.
+    pub(crate) fn minute(&self, partition: u32, offset: i64) -> Option<&Key> {
+        let known = self.0.get(&partition)?;
+        let held = known.held.iter().find(|held| offset < held.until)?;
+        known.rows.get(&offset).filter(|_| held.missing.minutes)?.minute.as_ref()
+    }
+
+    /// Whether the tables have all that a batch adds to them.
+    pub(crate) fn have(&self, reach: &BTreeMap<u32, Reach>) -> bool {
+        reach.iter().all(|(partition, reach)| {
+            let last = self
+                .0
+                .get(partition)
+                .and_then(|known| known.held.iter().find(|held| reach.next_offset <= held.until));
+            last.is_some_and(|held| held.complete && !held.missing.ledger)
+        })
+    }
+
     /// How far a batch moves on: never back.
-    pub(crate) fn positions(&self, reach: impl Iterator<Item = (u32, i64)>) -> Vec<Advance> {
-        let advance = |(partition, to): (u32, i64)| {
-            let from = self.until.get(&partition).copied();
+    pub(crate) fn positions(&self, reach: &BTreeMap<u32, Reach>) -> Vec<Advance> {
+        let advance = |(partition, reach): (&u32, &Reach)| {
+            let (partition, to) = (*partition, reach.next_offset);
+            let from = self.0.get(&partition).and_then(|known| known.at);
             from.is_none_or(|from| to > from).then_some(Advance { partition, from, to })
         };
-        reach.filter_map(advance).collect()
+        reach.iter().filter_map(advance).collect()
+    }
+
+    /// What declares a batch: its places, at the unchanged offsets.
+    pub(crate) fn declaration(
+        &self,
+        reach: &BTreeMap<u32, Reach>,
+        version: &str,
+        places: &Places,
+    ) -> Vec<(u32, i64, Metadata)> {
+        let declare = |(partition, reach): (&u32, &Reach)| {
+            let known = self.0.get(partition);
+            let metadata = Metadata {
+                version: version.to_owned(),
+                newest_ms: known.and_then(|known| known.committed.newest_ms),
+                declared: Some((reach.next_offset, places.clone())),
+                held: known.map_or_else(Vec::new, |known| known.held.clone()),
+            };
+            (*partition, reach.first_offset, metadata)
+        };
+        reach.iter().map(declare).collect()
+    }
+
+    /// What commits a batch: its offsets, and what the tables have beyond them.
+    pub(crate) fn commitment(
+        &self,
+        reach: &BTreeMap<u32, Reach>,
+        version: &str,
+    ) -> Vec<(u32, i64, Metadata)> {
+        let commit = |(partition, reach): (&u32, &Reach)| {
+            let beyond = |held: &&Held| held.until > reach.next_offset;
+            let known = self.0.get(partition).map_or(&[][..], |known| &known.held);
+            let metadata = Metadata {
+                version: version.to_owned(),
+                newest_ms: Some(reach.newest_ms),
+                declared: None,
+                held: known.iter().filter(beyond).copied().collect(),
+            };
+            (*partition, reach.next_offset, metadata)
+        };
+        reach.iter().map(commit).collect()
     }
 
     /// The tables go this far now.
     pub(crate) fn written(&mut self, positions: &[Advance]) {
-        self.until.extend(positions.iter().map(|advance| (advance.partition, advance.to)));
+        for advance in positions {
+            self.0.entry(advance.partition).or_default().at = Some(advance.to);
+        }
     }
 
-    /// The log has come this far: what is settled before it is not asked for again. What is after
-    /// it is: a batch that a crash left may come back in parts.
-    pub(crate) fn committed(&mut self, reach: &BTreeMap<u32, Reach>) {
-        let behind = |partition: &u32, offset: i64| {
-            reach.get(partition).is_some_and(|reach| offset < reach.next_offset)
-        };
-        self.rows.retain(|(partition, offset), _| !behind(partition, *offset));
+    /// The log has these offsets now: what is settled before one is not asked for again. What is
+    /// after it is: a batch that a crash left may come back in parts.
+    pub(crate) fn committed(&mut self, offsets: Vec<(u32, i64, Metadata)>) {
+        for (partition, next_offset, metadata) in offsets {
+            let known = self.0.entry(partition).or_default();
+            known.rows.retain(|offset, _| *offset >= next_offset);
+            known.held.retain(|held| held.until > next_offset);
+            known.committed = metadata;
+        }
     }
 }
 
-/// Where a batch begins on each of its partitions.
-pub(crate) fn begins(records: &[Record]) -> Vec<Assigned> {
-    let mut begins: Vec<Assigned> = Vec::new();
-    for Record { partition, offset, .. } in records {
-        if !begins.iter().any(|known| known.partition == *partition) {
-            let metadata = String::new();
-            begins.push(Assigned { partition: *partition, next_offset: *offset, metadata });
-        }
-    }
-    begins
+/// Offsets as the log takes them.
+pub(crate) fn offsets(parts: &[(u32, i64, Metadata)]) -> Vec<Committed> {
+    let offset = |(partition, next_offset, metadata): &(u32, i64, Metadata)| Committed {
+        partition: *partition,
+        next_offset: *next_offset,
+        metadata: serde_json::to_string(metadata).unwrap_or_default(),
+    };
+    parts.iter().map(offset).collect()
 }
 
 /// Fills the window with the identities accepted lately on partitions that are ours from now on:
@@ -115,7 +253,7 @@ pub(crate) async fn rebuild(
 ) -> Result<usize, LogError> {
     let newest = |assigned: &Assigned| {
         let metadata: Metadata = serde_json::from_str(&assigned.metadata).ok()?;
-        Some((assigned.partition, metadata.newest_ms))
+        Some((assigned.partition, metadata.newest_ms?))
     };
     let committed: Vec<_> = assigned.iter().filter_map(newest).collect();
     let Some(oldest) = committed.iter().map(|(_, newest_ms)| *newest_ms).min() else {

@@ -1,38 +1,40 @@
 //! The loop: poll, judge, write, commit.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use questline_environment::Rulebook;
 use questline_events::{
-    batch::{Batch, Context},
+    batch::{Batch, Context, Totals},
     brake::Brake,
     ledger::{Counts, Hop, Row},
-    limits::{BATCH_BYTES, BATCH_LINGER, BATCH_RECORDS},
+    limits::BATCH_LINGER,
     row::{LookupRows, Postmark},
     window::{Identities, Window},
 };
 use questline_runtime::{CancellationToken, clock::Clock, metrics::Metrics};
 use questline_stores::{
-    Record,
-    log::{Assigned, Consumer, Gap, LogError, PROCESS_GROUP, PollLimits, Polled, Reader},
-    warehouse::{Rows, Warehouse, WarehouseError},
+    NewRecord, Record, Topic,
+    log::{
+        Assigned, Consumer, Gap, LogError, PROCESS_GROUP, PollLimits, Polled, Reader, Transaction,
+    },
+    warehouse::{BatchLimits, Rows, Warehouse, WarehouseError},
 };
 use tokio::time::Instant;
 
 use crate::{
     housekeeping::Housekeeping,
     judge::{count, judge},
-    outputs::{self, reach},
-    ownership::{Settled, begins, rebuild},
+    outputs,
+    ownership::{self, Metadata, Reach, Settled, reach, rebuild},
 };
 
-const LIMITS: PollLimits = PollLimits {
-    records: BATCH_RECORDS,
-    bytes: BATCH_BYTES,
-    wait: Duration::from_millis(500),
-    linger: BATCH_LINGER,
-};
+/// The longest wait for a first record.
+const WAIT: Duration = Duration::from_millis(500);
 
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -125,8 +127,10 @@ impl Processor {
         }
         let stop = self.stop.clone();
         let mut failures = 0;
+        let BatchLimits { records, bytes } = self.warehouse.batch();
+        let limits = PollLimits { records, bytes, wait: WAIT, linger: BATCH_LINGER };
         loop {
-            let polled = stop.run_until_cancelled(consumer.poll(LIMITS)).await;
+            let polled = stop.run_until_cancelled(consumer.poll(limits)).await;
             let result = match polled {
                 None => return Ended::Stopped,
                 Some(Ok(polled)) => {
@@ -151,7 +155,8 @@ impl Processor {
         }
         let lookups = lookups.finish().context("rows of lookups")?;
         let tables = vec![(LookupRows::TABLE, lookups)];
-        self.write(Rows { log_id: self.log_id.clone(), tables, positions: Vec::new() }).await?;
+        let (log_id, positions) = (self.log_id.clone(), Vec::new());
+        self.write(Rows { log_id, tables, positions, places: None }).await?;
         Ok(())
     }
 
@@ -171,8 +176,13 @@ impl Processor {
 
     async fn take_over(&mut self, assigned: &[Assigned]) -> Result<(), Ended> {
         let started = Instant::now();
-        self.learn(assigned).await?;
         let mut failures = 0;
+        while let Err(error) =
+            self.settled.take_over(&*self.warehouse, &self.log_id, assigned).await
+        {
+            self.pause("warehouse", error.into(), &mut failures).await?;
+        }
+        failures = 0;
         loop {
             match rebuild(&mut self.window, &*self.reader, assigned).await {
                 Ok(identities) => {
@@ -190,15 +200,19 @@ impl Processor {
         }
     }
 
-    /// Asks the tables how far they are.
-    async fn learn(&mut self, from: &[Assigned]) -> Result<(), Ended> {
+    /// An owner before us wrote after we had asked, or one after us has: what the tables hold
+    /// stands, and whether the partitions are ours the log will tell.
+    async fn look_again(&mut self, reach: &BTreeMap<u32, Reach>) -> Result<(), Ended> {
+        tracing::warn!("process.fenced");
         let mut failures = 0;
-        loop {
-            match self.settled.learn(&*self.warehouse, &self.log_id, from).await {
-                Ok(()) => return Ok(()),
-                Err(error) => self.pause("warehouse", error.into(), &mut failures).await?,
-            }
+        while let Err(error) = self.settled.look_again(&*self.warehouse, &self.log_id, reach).await
+        {
+            self.pause("warehouse", error.into(), &mut failures).await?;
         }
+        if self.settled.have(reach) {
+            self.ledger_rows.clear();
+        }
+        Ok(())
     }
 
     /// Records that expired unread are counted, never passed over in silence.
@@ -228,31 +242,15 @@ impl Processor {
         records: &[Record],
     ) -> Result<(), Ended> {
         let brake = self.brake.clone();
-        let version = self.rulebook.function_version.clone();
+        let reach = reach(records);
         let mut refused = HashSet::new();
         loop {
-            let started = Instant::now();
-            let now = self.clock.now_micros();
-            let postmark = Postmark { failed_at: now, function_version: &version };
-            let context = Context {
-                rules: &self.rulebook.rules,
-                identities: &self.identities,
-                log_id: &self.log_id,
-                postmark,
-                counted: true,
-            };
-            let mut batch = Batch::new(context, records.len());
-            judge(records, &refused, &self.settled, &mut batch, &mut self.window, &mut self.brake);
-            self.observe("judge", started);
-            let reach = reach(records);
-            let reached = reach.iter().map(|(partition, reach)| (*partition, reach.next_offset));
-            let positions = self.settled.positions(reached);
-            let rows = outputs::rows(&mut batch, &self.log_id, &self.ledger_rows, now, positions);
-            let rows = rows.context("rows of a batch")?;
-            let totals = batch.totals.clone();
-            let row_records = std::mem::take(&mut batch.row_records);
-            let transaction = outputs::transaction(&mut batch, records, &self.log_id, postmark);
-            drop(batch);
+            let Judged { mut rows, row_records, produced, totals } =
+                self.judge(records, &reach, &refused)?;
+            if !self.declare(consumer, &mut rows, &reach).await? {
+                self.undo(brake);
+                return Ok(());
+            }
             let positions = rows.positions.clone();
             let started = Instant::now();
             match self.write(rows).await {
@@ -265,11 +263,8 @@ impl Processor {
                     continue;
                 }
                 Err(Written::Fenced) => {
-                    // An owner before us wrote after we had asked, or one after us has: what the
-                    // tables hold stands, and whether the partitions are ours the log will tell.
-                    tracing::warn!("process.fenced");
                     self.undo(brake.clone());
-                    self.learn(&begins(records)).await?;
+                    self.look_again(&reach).await?;
                     continue;
                 }
                 Err(Written::Ended(ended)) => return Err(ended),
@@ -278,23 +273,93 @@ impl Processor {
             self.settled.written(&positions);
             self.ledger_rows.clear();
             let started = Instant::now();
-            match consumer.commit(transaction).await {
-                Ok(()) => {
-                    self.window.commit();
-                    self.settled.committed(&reach);
-                    self.observe("commit", started);
-                    count(&self.metrics, &totals, &self.window, &self.brake);
-                }
+            let offsets = self.settled.commitment(&reach, &self.rulebook.function_version);
+            if self.commit(consumer, produced, offsets).await {
+                self.window.commit();
+                self.observe("commit", started);
+                count(&self.metrics, &totals, &self.window, &self.brake);
+            } else {
                 // The tables have the batch. Whoever gets these partitions next, we included,
                 // finds it there and produces what is missing.
-                Err(error) => {
-                    self.undo(brake);
-                    self.metrics.process_retries.inc();
-                    tracing::warn!(error = &error as &dyn std::error::Error, "process.commit");
-                }
+                self.undo(brake);
             }
             return Ok(());
         }
+    }
+
+    /// Gives every record of a batch its outcome, and what becomes of it.
+    fn judge(
+        &mut self,
+        records: &[Record],
+        reach: &BTreeMap<u32, Reach>,
+        refused: &HashSet<usize>,
+    ) -> anyhow::Result<Judged> {
+        let (started, now) = (Instant::now(), self.clock.now_micros());
+        let version = &self.rulebook.function_version;
+        let postmark = Postmark { failed_at: now, function_version: version };
+        let context = Context {
+            rules: &self.rulebook.rules,
+            identities: &self.identities,
+            log_id: &self.log_id,
+            postmark,
+            counted: true,
+        };
+        let mut batch = Batch::new(context, records.len());
+        judge(records, refused, &self.settled, &mut batch, &mut self.window, &mut self.brake);
+        let positions = self.settled.positions(reach);
+        let rows = outputs::rows(&mut batch, &self.log_id, &self.ledger_rows, now, positions);
+        let judged = Judged {
+            rows: rows.context("rows of a batch")?,
+            row_records: std::mem::take(&mut batch.row_records),
+            produced: outputs::produced(&mut batch, records, &self.log_id, postmark),
+            totals: batch.totals.clone(),
+        };
+        drop(batch);
+        self.observe("judge", started);
+        Ok(judged)
+    }
+
+    /// Has the log keep where the rows of a batch will go, where the warehouse asks for it. `false`
+    /// if the log refuses that: the partitions may have another owner, and nothing is written.
+    async fn declare(
+        &mut self,
+        consumer: &mut dyn Consumer,
+        rows: &mut Rows,
+        reach: &BTreeMap<u32, Reach>,
+    ) -> Result<bool, Ended> {
+        let (started, mut failures) = (Instant::now(), 0);
+        let places = loop {
+            match self.warehouse.declare(rows).await {
+                Ok(Some(places)) => break places,
+                Ok(None) => return Ok(true),
+                Err(error) => self.pause("warehouse", error.into(), &mut failures).await?,
+            }
+        };
+        let version = &self.rulebook.function_version;
+        let offsets = self.settled.declaration(reach, version, &places);
+        rows.places = Some(places);
+        let declared = self.commit(consumer, Vec::new(), offsets).await;
+        self.observe("declare", started);
+        Ok(declared)
+    }
+
+    /// Commits in the log; `false` if that failed: then it assigns the partitions again.
+    async fn commit(
+        &mut self,
+        consumer: &mut dyn Consumer,
+        records: Vec<(Topic, NewRecord)>,
+        offsets: Vec<(u32, i64, Metadata)>,
+    ) -> bool {
+        let transaction = Transaction { records, offsets: ownership::offsets(&offsets) };
+        match consumer.commit(transaction).await {
+            Ok(()) => self.settled.committed(offsets),
+            Err(error) => {
+                self.metrics.process_retries.inc();
+                tracing::warn!(error = &error as &dyn std::error::Error, "process.commit");
+                return false;
+            }
+        }
+        true
     }
 
     fn undo(&mut self, brake: Brake) {
@@ -313,10 +378,7 @@ impl Processor {
                 Err(WarehouseError::Fenced) => return Err(Written::Fenced),
                 Err(error) => self.pause("warehouse", error.into(), &mut failures).await?,
             }
-            if !rows.positions.is_empty()
-                && let Ok(found) = self.warehouse.positions(&self.log_id).await
-                && rows.positions.iter().all(|moved| found.contains(&(moved.partition, moved.to)))
-            {
+            if self.warehouse.has(&rows).await.unwrap_or(false) {
                 return Ok(());
             }
         }
@@ -356,6 +418,15 @@ impl Processor {
         let took = since.elapsed().as_secs_f64();
         self.metrics.process_duration.get_or_create(&phase.into()).observe(took);
     }
+}
+
+/// What a batch came to.
+struct Judged {
+    rows: Rows,
+    /// The record of each row of events.
+    row_records: Vec<usize>,
+    produced: Vec<(Topic, NewRecord)>,
+    totals: Totals,
 }
 
 /// How a write ended without having been made.

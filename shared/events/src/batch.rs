@@ -1,5 +1,7 @@
 //! One batch in, one outcome per record: parse → validate → enrich → deduplicate → window.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     Event, Fault, Reason, Rules,
     brake::Brake,
@@ -47,18 +49,52 @@ pub enum Judgement {
     Rules,
     /// The warehouse refused its row for its content.
     Refused,
-    /// It was judged before a crash, and the tables hold it as an event.
-    SettledEvent,
-    /// It was judged before a crash, and the tables hold it as a dead letter.
-    SettledLetter,
-    /// It was judged before a crash, and no table holds it.
-    SettledDuplicate,
+    /// It was judged before a crash, and the tables have its rows, or all but some.
+    Settled(Verdict, Missing),
+}
+
+/// What the tables say of a record that was judged before a crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// They hold it as an event.
+    Event,
+    /// They hold it as a dead letter.
+    Letter,
+    /// They hold it as neither.
+    Duplicate,
+}
+
+/// Tables that do not have yet what a settled record adds to them; all have it where a batch is one
+/// transaction.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missing {
+    /// Parts of minutes; they are counted from the rows, as today's rules may see another minute.
+    pub minutes: bool,
+    /// What was brought back.
+    pub reprocessed: bool,
+    /// The ledger.
+    pub ledger: bool,
+}
+
+impl Missing {
+    /// Every table.
+    pub const ALL: Self = Self { minutes: true, reprocessed: true, ledger: true };
 }
 
 impl Judgement {
-    /// The tables have their rows of this record already.
-    const fn is_settled(self) -> bool {
-        matches!(self, Self::SettledEvent | Self::SettledLetter | Self::SettledDuplicate)
+    const fn verdict(self) -> Option<Verdict> {
+        match self {
+            Self::Settled(verdict, _) => Some(verdict),
+            Self::Rules | Self::Refused => None,
+        }
+    }
+
+    /// The tables to which the record still adds something, beside its own row.
+    const fn missing(self) -> Missing {
+        match self {
+            Self::Settled(_, missing) => missing,
+            Self::Rules | Self::Refused => Missing::ALL,
+        }
     }
 }
 
@@ -182,18 +218,19 @@ impl<'c> Batch<'c> {
         if record.envelope.ledger
             && let Some(page) = record.value.and_then(|json| serde_json::from_slice(json).ok())
         {
-            if !judgement.is_settled() {
+            if judgement.missing().ledger {
                 self.pages.extend(Page::rows(&page));
             }
             return Outcome::Page;
         }
         let outcome = self.judge(index, record, judgement, window, brake);
-        if !judgement.is_settled() {
+        let missing = judgement.missing();
+        if missing.ledger {
             self.count(record, outcome);
-            if record.envelope.reprocessed {
-                let (source, postmark) = (self.source(record), self.context.postmark);
-                self.reprocessed_rows.push(record, outcome.as_str(), source, postmark);
-            }
+        }
+        if missing.reprocessed && record.envelope.reprocessed {
+            let (source, postmark) = (self.source(record), self.context.postmark);
+            self.reprocessed_rows.push(record, outcome.as_str(), source, postmark);
         }
         outcome
     }
@@ -208,31 +245,33 @@ impl<'c> Batch<'c> {
     ) -> Outcome {
         // What the tables hold stands, also where today's rules would judge otherwise.
         match judgement {
-            Judgement::SettledDuplicate => return Outcome::Duplicate,
+            Judgement::Settled(Verdict::Duplicate, _) => return Outcome::Duplicate,
             Judgement::Refused => {
                 let fault = Fault::whole(Reason::WarehouseRefused);
                 return self.dead_letter(index, record, fault, judgement, brake);
             }
-            Judgement::Rules | Judgement::SettledEvent | Judgement::SettledLetter => {}
+            Judgement::Rules | Judgement::Settled(..) => {}
         }
         if let Some(letter) = record.envelope.letter
             && self.context.counted
         {
             let identity = self.context.identities.of_letter(letter, record.envelope.attempts);
             let fresh = window.insert(record.partition, record.log_time_ms, identity);
-            if !fresh && !judgement.is_settled() {
+            if !fresh && judgement.verdict().is_none() {
                 return Outcome::Duplicate;
             }
         }
         let rules: &'c Rules = self.context.rules;
         let value = record.value.unwrap_or_default();
         match rules.judge(value, &record.envelope, &mut self.recent) {
-            Ok(_) if judgement == Judgement::SettledLetter => {
+            Ok(_) if judgement.verdict() == Some(Verdict::Letter) => {
                 let fault = Fault::whole(Reason::WarehouseRefused);
                 self.dead_letter(index, record, fault, judgement, brake)
             }
             Ok(event) => self.accept(index, record, &event, judgement, window, brake),
-            Err(_) if judgement == Judgement::SettledEvent => self.remember(index, record, window),
+            Err(_) if judgement.verdict() == Some(Verdict::Event) => {
+                self.remember(index, record, window)
+            }
             Err(fault) => self.dead_letter(index, record, fault, judgement, brake),
         }
     }
@@ -253,7 +292,7 @@ impl<'c> Batch<'c> {
         // Who does not own the partition has seen only some of it: no window.
         let fresh =
             !self.context.counted || window.insert(record.partition, record.log_time_ms, identity);
-        if !judgement.is_settled() {
+        if judgement.verdict().is_none() {
             if !fresh {
                 return Outcome::Duplicate;
             }
@@ -300,7 +339,7 @@ impl<'c> Batch<'c> {
         // What is brought back says nothing about what an app sends now.
         let app = envelope.app_id.filter(|_| !envelope.reprocessed);
         let held = app.is_some_and(|app| brake.count(app, envelope.received_at, true));
-        if !judgement.is_settled() {
+        if judgement.verdict().is_none() {
             let source = self.source(record);
             self.letter_rows.push(record, &fault, held, source, self.context.postmark);
             self.totals.held += u64::from(held);

@@ -64,6 +64,11 @@ impl Minutes {
         self.counts.insert(key, 1);
     }
 
+    /// Counts an event whose row is there already.
+    pub fn add(&mut self, key: &Key) {
+        *self.counts.entry(key.clone()).or_insert(0) += 1;
+    }
+
     /// The parts, ordered by key.
     #[must_use]
     pub fn into_parts(self) -> Vec<(Key, i64)> {

@@ -4,6 +4,7 @@
 pub mod contract;
 
 pub mod daily;
+pub mod declared;
 pub mod letters;
 pub mod log;
 pub mod objects;

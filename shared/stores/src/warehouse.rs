@@ -1,13 +1,19 @@
 //! The warehouse port.
 
-use std::{ops::Range, time::Duration};
+use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use async_trait::async_trait;
+use questline_events::{
+    batch::Missing,
+    limits::{BATCH_BYTES, BATCH_RECORDS},
+    minutes::Key,
+};
+use serde::{Deserialize, Serialize};
 
 use crate::Cause;
 
-/// The rows of one batch, and where they come from. Written whole or not at all.
+/// The rows of one batch, and where they come from.
 #[derive(Debug, Clone)]
 pub struct Rows {
     /// The log's id.
@@ -16,6 +22,8 @@ pub struct Rows {
     pub tables: Vec<(&'static str, RecordBatch)>,
     /// How far the batch moves on each partition of which it has records.
     pub positions: Vec<Advance>,
+    /// Where the rows go, once the log has it; of a batch, where the warehouse asks for it.
+    pub places: Option<Places>,
 }
 
 /// A move on a partition, made only from where the writer believes the tables to be: whoever has
@@ -30,8 +38,83 @@ pub struct Advance {
     pub to: i64,
 }
 
-/// Which source positions a table holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where the rows of one batch go. Whoever recovers the batch learns from it what was written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Places {
+    /// A place for each table that the batch has rows of.
+    pub tables: Vec<Place>,
+    /// The first and the last day of its events, days since 1970.
+    pub days: Option<(i32, i32)>,
+}
+
+/// Rows of one table go into a stream, from a row of it on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The table.
+    pub table: String,
+    /// The stream's name; a table has many.
+    pub stream: String,
+    /// Rows of the stream before them.
+    pub row: i64,
+}
+
+/// Source positions of a partition, before an offset, whose records were judged although the log's
+/// offsets are behind them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Before this offset.
+    pub until: i64,
+    /// All of their events and letters are in the tables: what is in neither was a duplicate.
+    pub complete: bool,
+    /// The other tables that do not have their part yet.
+    pub missing: Missing,
+    /// The first and the last day of their events, days since 1970; none where all may be.
+    pub days: Option<(i32, i32)>,
+}
+
+/// What the log knows of a partition that is to be recovered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claim {
+    /// Partition of the raw topic.
+    pub partition: u32,
+    /// The offset committed last.
+    pub next_offset: i64,
+    /// The batch from there on was declared: it ends before this offset, its rows go there.
+    pub declared: Option<(i64, Places)>,
+    /// What was known to be in the tables when that was declared, in the order of offsets.
+    pub held: Vec<Held>,
+}
+
+/// What the tables have of a partition.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The partition.
+    pub partition: u32,
+    /// The next offset, as the tables have it; none where they have nothing, or do not keep it.
+    pub at: Option<i64>,
+    /// What was judged although the log's offsets are behind it, in the order of offsets.
+    pub held: Vec<Held>,
+    /// Rows of events and letters from the claim's offset on.
+    pub rows: Vec<Settled>,
+}
+
+/// How much of the log a batch may be.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchLimits {
+    /// Records.
+    pub records: usize,
+    /// Bytes of their values.
+    pub bytes: usize,
+}
+
+impl Default for BatchLimits {
+    fn default() -> Self {
+        Self { records: BATCH_RECORDS, bytes: BATCH_BYTES }
+    }
+}
+
+/// A source position that a table holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settled {
     /// Partition of the raw topic.
     pub partition: u32,
@@ -39,6 +122,8 @@ pub struct Settled {
     pub offset: i64,
     /// In `events`, or else in `events_dlq`.
     pub event: bool,
+    /// By what the event is counted; none where its minute is there if it is.
+    pub minute: Option<Key>,
 }
 
 /// What the table `ledger` knows of one boot of ingest.
@@ -94,21 +179,36 @@ pub enum WarehouseError {
 }
 
 /// Processing's side.
+///
+/// Where rows of several tables are one transaction, a batch is written with its source positions,
+/// and only from where the tables are. Elsewhere it is declared first: the log keeps where its rows
+/// will go, so that whoever comes after a crash can tell which of them are there.
 #[async_trait]
 pub trait Warehouse: Send + Sync {
-    /// Writes the rows and the source positions, all or nothing; only from the positions that the
-    /// rows name.
+    /// How much a batch may be.
+    fn batch(&self) -> BatchLimits {
+        BatchLimits::default()
+    }
+
+    /// Where the rows of a batch will go, which the log is to have before they are written; none
+    /// where rows and positions are one transaction.
+    async fn declare(&self, _rows: &Rows) -> Result<Option<Places>, WarehouseError> {
+        Ok(None)
+    }
+
+    /// Writes rows. A batch that is not declared is written with its positions, all or nothing, and
+    /// only from the positions that it names. A declared one is written once, however often it is
+    /// tried. Rows of no batch (no positions) are written once or more.
     async fn write(&self, rows: Rows) -> Result<(), WarehouseError>;
 
-    /// The next offset of each partition of a log, as the rows have it.
-    async fn positions(&self, log_id: &str) -> Result<Vec<(u32, i64)>, WarehouseError>;
+    /// Whether a batch whose write seemed to fail is in the tables after all.
+    async fn has(&self, _rows: &Rows) -> Result<bool, WarehouseError> {
+        Ok(false)
+    }
 
-    /// Which of these source positions the tables hold.
-    async fn settled(
-        &self,
-        log_id: &str,
-        ranges: &[(u32, Range<i64>)],
-    ) -> Result<Vec<Settled>, WarehouseError>;
+    /// Takes partitions over: what the tables have of them, after which whoever had them before
+    /// writes nothing of what was declared there. Twice is once.
+    async fn recover(&self, log_id: &str, claims: &[Claim]) -> Result<Vec<Found>, WarehouseError>;
 
     /// What the ledger knows of a log, for whoever closes its minutes.
     async fn ledger(&self, log_id: &str) -> Result<LedgerState, WarehouseError>;

@@ -241,7 +241,10 @@ impl Member {
         if fenced {
             world.note("fenced by the log", &[self.id.cast_signed()]);
         } else {
-            for offset in &transaction.offsets {
+            let unnamed = |offset: &&Committed| {
+                world.has(Plant::UnnamedStream) && offset.metadata.contains(r#""declared""#)
+            };
+            for offset in transaction.offsets.iter().filter(|offset| !unnamed(offset)) {
                 let slot = &mut group.committed[offset.partition as usize];
                 *slot = Some((offset.next_offset, offset.metadata.clone()));
             }

@@ -189,7 +189,7 @@ impl Machine {
                 let warehouse = SimWarehouse::new(&machine.world, &machine.tables, &life);
                 let Ok(consumer) = log.join(GROUP) else { return };
                 let (rulebook, metrics) = (machine.rulebook(), Arc::new(Metrics::default()));
-                let warehouse = Arc::new(warehouse);
+                let warehouse = warehouse.of_world();
                 let stop = stop.clone();
                 let processor = Processor::new(rulebook, log, warehouse, metrics, clock, stop);
                 if let Err(error) = processor.run(consumer).await {

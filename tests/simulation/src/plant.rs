@@ -13,6 +13,8 @@ pub enum Plant {
     WindowFromRaw,
     /// What the tables hold of a batch that a crash left behind is not asked for.
     NothingSettled,
+    /// Streams are appended to that the log does not name.
+    UnnamedStream,
     /// What a transaction produces is seen even if it is not committed.
     ReadUncommitted,
     /// A record is acknowledged before it is durable.

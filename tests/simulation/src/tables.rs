@@ -11,13 +11,15 @@ use bytes::Bytes;
 use questline_events::{
     ledger::Counts,
     letter::headers_block,
+    minutes::Key,
     row::{EventRows, LedgerRows, LetterRows, MinuteRows, ReprocessedRows},
     time::minute,
 };
 use questline_stores::{
     Headers,
+    declared::Appended,
     letters::{Cursor, Selection, WaitingLetter},
-    warehouse::{Advance, Boot, LedgerState, Rows, Settled, WarehouseError},
+    warehouse::{Advance, Boot, LedgerState, Place, Rows, Settled, WarehouseError},
 };
 
 /// A row of `events`.
@@ -78,8 +80,16 @@ pub struct Tables {
     pub ledger: Vec<LedgerRow>,
     /// `events_reprocessed`: letter and attempts.
     pub reprocessed: Vec<(String, i64)>,
-    /// Next offset of each partition.
+    /// Next offset of each partition, where a batch is one transaction.
     pub positions: BTreeMap<u32, i64>,
+    /// Streams by name, where it is not.
+    streams: BTreeMap<String, Stream>,
+}
+
+#[derive(Debug, Default)]
+struct Stream {
+    rows: i64,
+    finalized: bool,
 }
 
 impl Tables {
@@ -101,7 +111,40 @@ impl Tables {
         Ok(())
     }
 
-    fn append(&mut self, table: &str, batch: &RecordBatch) {
+    /// A new stream of a table.
+    pub(crate) fn stream(&mut self, table: &str) -> String {
+        let name = format!("{table}/{}", self.streams.len());
+        self.streams.insert(name.clone(), Stream::default());
+        name
+    }
+
+    /// Appends to a stream; `fenced`: only if it is not finalized.
+    pub(crate) fn append_to(&mut self, to: &Place, rows: &RecordBatch, fenced: bool) -> Appended {
+        let Some(stream) = self.streams.get_mut(&to.stream) else { return Appended::Closed };
+        if (stream.finalized && fenced) || to.row > stream.rows {
+            return Appended::Closed;
+        }
+        if to.row < stream.rows {
+            return Appended::There;
+        }
+        let spoilt = if to.table == EventRows::TABLE { spoilt(rows) } else { Vec::new() };
+        if !spoilt.is_empty() {
+            return Appended::Refused(spoilt);
+        }
+        stream.rows += i64::try_from(rows.num_rows()).unwrap_or(i64::MAX);
+        self.append(&to.table, rows);
+        Appended::There
+    }
+
+    /// Ends a stream, and tells its rows.
+    pub(crate) fn finalize(&mut self, stream: &str) -> Option<i64> {
+        let stream = self.streams.get_mut(stream)?;
+        stream.finalized = true;
+        Some(stream.rows)
+    }
+
+    /// Appends rows of a table.
+    pub(crate) fn append(&mut self, table: &str, batch: &RecordBatch) {
         let columns = Columns(batch);
         for row in 0..batch.num_rows() {
             match table {
@@ -126,10 +169,21 @@ impl Tables {
         let asked = |(partition, offset): (u32, i64)| {
             ranges.iter().any(|(asked, range)| *asked == partition && range.contains(&offset))
         };
-        let events = self.events.iter().map(|event| (event.position, true));
-        let letters = self.letters.iter().map(|letter| (letter.position, false));
-        let rows = events.chain(letters).filter(|(position, _)| asked(*position));
-        rows.map(|((partition, offset), event)| Settled { partition, offset, event }).collect()
+        let event = |event: &Event| {
+            let (window_start, event_type, level_id) = event.counted_by.clone();
+            let level_id = level_id.map(Into::into);
+            let key = Key { window_start, app_id: "local".into(), event_type, level_id };
+            (event.position, Some(key))
+        };
+        let events = self.events.iter().map(event);
+        let letters = self.letters.iter().map(|letter| (letter.position, None));
+        let settled = |((partition, offset), minute): ((u32, i64), Option<Key>)| Settled {
+            partition,
+            offset,
+            event: minute.is_some(),
+            minute,
+        };
+        events.chain(letters).filter(|(position, _)| asked(*position)).map(settled).collect()
     }
 
     /// What the ledger knows of the log.

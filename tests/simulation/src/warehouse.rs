@@ -1,14 +1,21 @@
-//! A warehouse as one process sees it: slow, away, short of answers; what it writes is all or nothing.
+//! A warehouse as one process sees it: slow, away, short of answers; what it writes is all or
+//! nothing, of a batch in some worlds, of one table of a batch in the others.
 
 use std::{
     ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use arrow_array::RecordBatch;
 use async_trait::async_trait;
+use questline_events::batch::Missing;
 use questline_stores::{
+    declared::{Appended, Declared, Streams},
     letters::{Cursor, Letters, Selection, WaitingLetter},
-    warehouse::{Advance, LedgerState, Rows, Settled, Warehouse, WarehouseError},
+    warehouse::{
+        Advance, BatchLimits, Claim, Found, Held, LedgerState, Place, Rows, Settled, Warehouse,
+        WarehouseError,
+    },
 };
 
 use crate::{life::Life, plant::Plant, tables::Tables, world::World};
@@ -26,6 +33,12 @@ impl SimWarehouse {
     #[must_use]
     pub fn new(world: &Arc<World>, tables: &Arc<Mutex<Tables>>, life: &Arc<Life>) -> Self {
         Self { world: world.clone(), life: life.clone(), tables: tables.clone() }
+    }
+
+    /// As processing has it: in some worlds a batch is one transaction, in others it is declared.
+    #[must_use]
+    pub fn of_world(self) -> Arc<dyn Warehouse> {
+        if self.world.streams { Arc::new(Declared::new(self)) } else { Arc::new(self) }
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
@@ -46,8 +59,35 @@ impl SimWarehouse {
         Ok(answer)
     }
 
-    fn append(&self, rows: &Rows) -> Result<(), WarehouseError> {
-        let written = self.tables().write(rows, !self.world.has(Plant::NoFence));
+    /// One change, which may happen although it seems to have failed.
+    async fn change<T>(
+        &self,
+        change: impl FnOnce(&mut Tables) -> Result<T, WarehouseError>,
+    ) -> Result<T, WarehouseError> {
+        self.life.pass().await;
+        self.world.pass(1..60).await;
+        self.life.pass().await;
+        if !self.world.warehouse_up.get() || self.world.fails(40) {
+            return Err(away());
+        }
+        let changed = change(&mut self.tables())?;
+        self.world.pass(1..60).await;
+        self.life.pass().await;
+        if self.world.fails(40) { Err(away()) } else { Ok(changed) }
+    }
+
+    /// The same, long after it is said to be done.
+    fn change_later(&self, change: impl FnOnce(&Self) + Send + 'static) {
+        let late = self.clone();
+        tokio::spawn(async move {
+            late.world.pass(1..2_000).await;
+            late.life.pass().await;
+            change(&late);
+        });
+    }
+
+    fn write_all(&self, tables: &mut Tables, rows: &Rows) -> Result<(), WarehouseError> {
+        let written = tables.write(rows, !self.world.has(Plant::NoFence));
         let moved = |moved: &Advance| [moved.partition.into(), moved.from.unwrap_or(0), moved.to];
         let moved: Vec<i64> = rows.positions.iter().flat_map(moved).collect();
         match &written {
@@ -59,47 +99,105 @@ impl SimWarehouse {
         }
         written
     }
+
+    fn append_to(&self, tables: &mut Tables, to: &Place, rows: &RecordBatch) -> Appended {
+        let appended = tables.append_to(to, rows, !self.world.has(Plant::NoFence));
+        let count = i64::try_from(rows.num_rows()).unwrap_or(i64::MAX);
+        self.world.note(&format!("{}: {appended:?}", to.stream), &[to.row, to.row + count]);
+        appended
+    }
+
+    fn settle(&self, tables: &Tables, ranges: &[(u32, Range<i64>)]) -> Vec<Settled> {
+        if self.world.has(Plant::NothingSettled) { Vec::new() } else { tables.settled(ranges) }
+    }
 }
 
 fn away() -> WarehouseError {
     WarehouseError::Unavailable("simulated".into())
 }
 
+/// Where a batch is one transaction.
 #[async_trait]
 impl Warehouse for SimWarehouse {
     async fn write(&self, rows: Rows) -> Result<(), WarehouseError> {
-        self.life.pass().await;
         if self.world.has(Plant::OffsetsBeforeRows) && !rows.positions.is_empty() {
-            let late = self.clone();
-            tokio::spawn(async move {
-                late.world.pass(1..2_000).await;
-                late.life.pass().await;
-                late.append(&rows)
-            });
+            self.life.pass().await;
+            self.change_later(move |late| _ = late.write_all(&mut late.tables(), &rows));
             return Ok(());
         }
-        self.world.pass(1..60).await;
-        self.life.pass().await;
-        if !self.world.warehouse_up.get() || self.world.fails(40) {
-            return Err(away());
-        }
-        self.append(&rows)?;
-        self.world.pass(1..60).await;
-        self.life.pass().await;
-        if self.world.fails(40) { Err(away()) } else { Ok(()) }
+        self.change(|tables| self.write_all(tables, &rows)).await
     }
 
-    async fn positions(&self, _: &str) -> Result<Vec<(u32, i64)>, WarehouseError> {
-        self.ask(|tables| tables.positions.iter().map(|(at, next)| (*at, *next)).collect()).await
+    async fn has(&self, rows: &Rows) -> Result<bool, WarehouseError> {
+        let there = |tables: &Tables, moved: &Advance| {
+            tables.positions.get(&moved.partition) == Some(&moved.to)
+        };
+        self.ask(|tables| {
+            !rows.positions.is_empty() && rows.positions.iter().all(|moved| there(tables, moved))
+        })
+        .await
+    }
+
+    async fn recover(&self, _: &str, claims: &[Claim]) -> Result<Vec<Found>, WarehouseError> {
+        let found = |tables: &Tables, claim: &Claim| {
+            let (partition, missing) = (claim.partition, Missing::default());
+            let at = tables.positions.get(&partition).copied();
+            let ahead = at.filter(|at| *at > claim.next_offset);
+            let held = ahead.map(|until| Held { until, complete: true, missing, days: None });
+            let ranges = ahead.map(|until| (partition, claim.next_offset..until));
+            let rows = self.settle(tables, ranges.as_slice());
+            Found { partition, at, held: held.into_iter().collect(), rows }
+        };
+        self.ask(|tables| claims.iter().map(|claim| found(tables, claim)).collect()).await
+    }
+
+    async fn ledger(&self, _: &str) -> Result<LedgerState, WarehouseError> {
+        self.ask(Tables::ledger_state).await
+    }
+}
+
+/// Where it is not.
+#[async_trait]
+impl Streams for SimWarehouse {
+    fn batch(&self) -> BatchLimits {
+        BatchLimits::default()
+    }
+
+    async fn create(&self, table: &str) -> Result<String, WarehouseError> {
+        self.change(|tables| Ok(tables.stream(table))).await
+    }
+
+    async fn append(&self, to: &Place, rows: &RecordBatch) -> Result<Appended, WarehouseError> {
+        if self.world.has(Plant::OffsetsBeforeRows) {
+            self.life.pass().await;
+            let (to, rows) = (to.clone(), rows.clone());
+            self.change_later(move |late| _ = late.append_to(&mut late.tables(), &to, &rows));
+            return Ok(Appended::There);
+        }
+        self.change(|tables| Ok(self.append_to(tables, to, rows))).await
+    }
+
+    async fn finalize(&self, _: &str, stream: &str) -> Result<Option<i64>, WarehouseError> {
+        let rows = self.change(|tables| Ok(tables.finalize(stream))).await?;
+        self.world.note(&format!("{stream} is finalized"), &[rows.unwrap_or(-1)]);
+        Ok(rows)
+    }
+
+    async fn add(&self, table: &str, rows: &RecordBatch) -> Result<(), WarehouseError> {
+        self.change(|tables| {
+            tables.append(table, rows);
+            Ok(())
+        })
+        .await
     }
 
     async fn settled(
         &self,
         _: &str,
         ranges: &[(u32, Range<i64>)],
+        _: Option<(i32, i32)>,
     ) -> Result<Vec<Settled>, WarehouseError> {
-        let forgets = self.world.has(Plant::NothingSettled);
-        self.ask(|tables| if forgets { Vec::new() } else { tables.settled(ranges) }).await
+        self.ask(|tables| self.settle(tables, ranges)).await
     }
 
     async fn ledger(&self, _: &str) -> Result<LedgerState, WarehouseError> {

@@ -25,6 +25,8 @@ pub struct World {
     pub chance: Chance,
     /// The bug that is planted, if one is.
     pub plant: Option<Plant>,
+    /// Rows are appended to streams of tables; a batch is no transaction.
+    pub streams: bool,
     /// The log can be reached.
     pub log_up: Switch<bool>,
     /// The warehouse can be reached.
@@ -44,8 +46,10 @@ impl World {
     /// The world of a seed. `shown`: what happens is printed.
     #[must_use]
     pub fn new(seed: u64, plant: Option<Plant>, shown: bool) -> Arc<Self> {
+        let chance = Chance::of(seed);
         Arc::new(Self {
-            chance: Chance::of(seed),
+            streams: chance.one_in(2),
+            chance,
             plant,
             log_up: Switch::new(true),
             warehouse_up: Switch::new(true),

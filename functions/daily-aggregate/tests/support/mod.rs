@@ -146,7 +146,7 @@ impl Place {
         let mut reader = ReaderBuilder::new(offset(&schema)).build(lines.as_bytes()).unwrap();
         let batch = reader.next().unwrap().unwrap();
         let tables = vec![(table, batch)];
-        let rows = Rows { log_id: "log".to_owned(), tables, positions: Vec::new() };
+        let rows = Rows { log_id: "log".to_owned(), tables, positions: Vec::new(), places: None };
         self.warehouse.write(rows).await.unwrap();
     }
 

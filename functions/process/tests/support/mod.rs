@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::{
-    ops::Range,
     path::Path,
     sync::{
         Arc,
@@ -33,7 +32,9 @@ use questline_runtime::{
 use questline_stores::{
     Headers, NewRecord, Record, Topic,
     log::{Consumer, Log, LogError, PollLimits, Polled, Transaction},
-    warehouse::{LedgerState, Query as _, QueryLimits, Rows, Settled, Warehouse, WarehouseError},
+    warehouse::{
+        Claim, Found, LedgerState, Query as _, QueryLimits, Rows, Warehouse, WarehouseError,
+    },
 };
 use questline_warehouse_duckdb::DuckdbWarehouse;
 
@@ -148,16 +149,12 @@ impl Warehouse for FailingWarehouse {
         if self.faults.due(&self.faults.after) { Err(failed()) } else { Ok(()) }
     }
 
-    async fn positions(&self, log_id: &str) -> Result<Vec<(u32, i64)>, WarehouseError> {
-        self.real.positions(log_id).await
+    async fn has(&self, rows: &Rows) -> Result<bool, WarehouseError> {
+        self.real.has(rows).await
     }
 
-    async fn settled(
-        &self,
-        log_id: &str,
-        ranges: &[(u32, Range<i64>)],
-    ) -> Result<Vec<Settled>, WarehouseError> {
-        self.real.settled(log_id, ranges).await
+    async fn recover(&self, log_id: &str, claims: &[Claim]) -> Result<Vec<Found>, WarehouseError> {
+        self.real.recover(log_id, claims).await
     }
 
     async fn ledger(&self, log_id: &str) -> Result<LedgerState, WarehouseError> {

@@ -7,7 +7,8 @@ use std::{
 };
 
 use duckdb::{Config, Connection, InterruptHandle, params};
-use questline_stores::warehouse::{Boot, LedgerState, Settled, WarehouseError};
+use questline_events::batch::Missing;
+use questline_stores::warehouse::{Boot, Claim, Found, Held, LedgerState, Settled, WarehouseError};
 
 use crate::schema;
 
@@ -88,31 +89,51 @@ impl Database {
         })
     }
 
-    pub(crate) fn settled(
+    /// What the tables have of some partitions: a batch is one transaction, so of what they hold
+    /// nothing is missing.
+    pub(crate) fn found(
         &self,
         log_id: &str,
-        ranges: &[(u32, Range<i64>)],
+        claims: &[Claim],
+    ) -> Result<Vec<Found>, WarehouseError> {
+        let positions = self.positions(log_id)?;
+        let find = |claim: &Claim| {
+            let partition = claim.partition;
+            let at = positions.iter().find(|(known, _)| *known == partition).map(|(_, at)| *at);
+            let ahead = at.filter(|at| *at > claim.next_offset);
+            let rows = ahead
+                .map(|until| self.settled(log_id, partition, claim.next_offset..until))
+                .transpose()?
+                .unwrap_or_default();
+            let missing = Missing::default();
+            let held = ahead.map(|until| Held { until, complete: true, missing, days: None });
+            Ok(Found { partition, at, held: held.into_iter().collect(), rows })
+        };
+        claims.iter().map(find).collect()
+    }
+
+    fn settled(
+        &self,
+        log_id: &str,
+        partition: u32,
+        offsets: Range<i64>,
     ) -> Result<Vec<Settled>, WarehouseError> {
         self.with(|connection| {
-            let mut found = Vec::new();
-            let mut statement = connection.prepare_cached(
-                "SELECT source_offset, true FROM events
-                 WHERE source_log = ?1 AND source_partition = ?2
-                 AND source_offset >= ?3 AND source_offset < ?4
-                 UNION ALL
-                 SELECT source_offset, false FROM events_dlq
-                 WHERE source_log = ?1 AND source_partition = ?2
-                 AND source_offset >= ?3 AND source_offset < ?4",
-            )?;
-            for (partition, offsets) in ranges {
-                let partition = *partition;
-                let values = params![log_id, partition, offsets.start, offsets.end];
-                let settled = statement.query_map(values, |row| {
-                    Ok(Settled { partition, offset: row.get(0)?, event: row.get(1)? })
-                })?;
-                found.extend(settled.collect::<duckdb::Result<Vec<_>>>()?);
-            }
-            Ok(found)
+            connection
+                .prepare_cached(
+                    "SELECT source_offset, true FROM events
+                     WHERE source_log = ?1 AND source_partition = ?2
+                     AND source_offset >= ?3 AND source_offset < ?4
+                     UNION ALL
+                     SELECT source_offset, false FROM events_dlq
+                     WHERE source_log = ?1 AND source_partition = ?2
+                     AND source_offset >= ?3 AND source_offset < ?4",
+                )?
+                .query_map(params![log_id, partition, offsets.start, offsets.end], |row| {
+                    let (offset, event) = (row.get(0)?, row.get(1)?);
+                    Ok(Settled { partition, offset, event, minute: None })
+                })?
+                .collect()
         })
     }
 

@@ -12,7 +12,6 @@ mod values;
 mod write;
 
 use std::{
-    ops::Range,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
@@ -26,8 +25,8 @@ use questline_stores::{
     saved::{Ask, Question, Value},
     training::{TrainingRun, TrainingRuns},
     warehouse::{
-        Answer, LedgerState, Query, QueryError, QueryLimits, Rows, Settled, Warehouse,
-        WarehouseError,
+        Advance, Answer, Claim, Found, LedgerState, Query, QueryError, QueryLimits, Rows,
+        Warehouse, WarehouseError,
     },
 };
 use tokio::sync::{Semaphore, oneshot};
@@ -153,18 +152,19 @@ impl Warehouse for DuckdbWarehouse {
         self.ask(move |database| write::write(database, &rows)).await
     }
 
-    async fn positions(&self, log_id: &str) -> Result<Vec<(u32, i64)>, WarehouseError> {
-        let log_id = log_id.to_owned();
-        self.ask(move |database| database.positions(&log_id)).await
+    async fn has(&self, rows: &Rows) -> Result<bool, WarehouseError> {
+        let (log_id, positions) = (rows.log_id.clone(), rows.positions.clone());
+        self.ask(move |database| {
+            let found = database.positions(&log_id)?;
+            let there = |moved: &Advance| found.contains(&(moved.partition, moved.to));
+            Ok(!positions.is_empty() && positions.iter().all(there))
+        })
+        .await
     }
 
-    async fn settled(
-        &self,
-        log_id: &str,
-        ranges: &[(u32, Range<i64>)],
-    ) -> Result<Vec<Settled>, WarehouseError> {
-        let (log_id, ranges) = (log_id.to_owned(), ranges.to_vec());
-        self.ask(move |database| database.settled(&log_id, &ranges)).await
+    async fn recover(&self, log_id: &str, claims: &[Claim]) -> Result<Vec<Found>, WarehouseError> {
+        let (log_id, claims) = (log_id.to_owned(), claims.to_vec());
+        self.ask(move |database| database.found(&log_id, &claims)).await
     }
 
     async fn ledger(&self, log_id: &str) -> Result<LedgerState, WarehouseError> {

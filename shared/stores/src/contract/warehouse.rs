@@ -19,7 +19,9 @@ use questline_events::{
     window::{Identities, Window},
 };
 
-use crate::warehouse::{Advance, Query, QueryLimits, Rows, Settled, Warehouse, WarehouseError};
+use crate::warehouse::{
+    Advance, Claim, Found, Query, QueryLimits, Rows, Warehouse, WarehouseError,
+};
 
 /// An open warehouse. Dropping it, without more, is a crash of the process that had it.
 pub struct OpenWarehouse {
@@ -84,6 +86,7 @@ fn rows(texts: &[&str], offset: i64) -> Rows {
         log_id: "log".to_owned(),
         tables,
         positions: vec![Advance { partition: 3, from: None, to: next }],
+        places: None,
     }
 }
 
@@ -107,12 +110,29 @@ async fn answer(open: &OpenWarehouse, sql: &str) -> String {
     serde_json::to_string(&answer.rows).unwrap()
 }
 
-/// Writes rows from where the tables are.
-async fn write(open: &OpenWarehouse, mut rows: Rows) -> Result<(), WarehouseError> {
-    let known = open.warehouse.positions("log").await?;
+/// What the log knows of partition 3 at its beginning.
+fn beginning() -> Claim {
+    Claim { partition: 3, ..Claim::default() }
+}
+
+async fn recover(open: &OpenWarehouse, claim: &Claim) -> Found {
+    open.warehouse.recover("log", std::slice::from_ref(claim)).await.unwrap().remove(0)
+}
+
+/// Takes the partition over, and declares rows: what the log knows then, and what is to be written.
+async fn declare(open: &OpenWarehouse, claim: &Claim, mut rows: Rows) -> (Claim, Rows) {
+    let found = recover(open, claim).await;
     for advance in &mut rows.positions {
-        advance.from = known.iter().find(|(p, _)| *p == advance.partition).map(|(_, at)| *at);
+        advance.from = found.at;
     }
+    rows.places = open.warehouse.declare(&rows).await.unwrap();
+    let declared = rows.places.clone().map(|places| (rows.positions[0].to, places));
+    (Claim { declared, held: found.held, ..claim.clone() }, rows)
+}
+
+/// Writes rows whose transaction the log commits.
+async fn write(open: &OpenWarehouse, rows: Rows) -> Result<(), WarehouseError> {
+    let (_, rows) = declare(open, &beginning(), rows).await;
     open.warehouse.write(rows).await
 }
 
@@ -122,8 +142,10 @@ async fn write(open: &OpenWarehouse, mut rows: Rows) -> Result<(), WarehouseErro
 /// If the warehouse breaks the contract.
 pub async fn suite(open: impl AsyncFn(&str) -> OpenWarehouse) {
     rows_come_back_as_they_went(&open("rows").await).await;
-    rows_and_positions_are_one(&open).await;
+    what_was_written_is_known_after_a_crash(&open).await;
+    what_a_crash_left_out_is_known(&open).await;
     who_is_behind_writes_nothing(&open("fence").await).await;
+    what_is_tried_twice_is_written_once(&open("twice").await).await;
     content_at_fault_is_named_and_nothing_written(&open("content").await).await;
     the_first_received_wins(&open("unique").await).await;
     minutes_are_summed(&open("minutes").await).await;
@@ -159,35 +181,93 @@ fn moment(rows: &str) -> String {
     rows[0][2].to_string()
 }
 
-async fn rows_and_positions_are_one(open: &impl AsyncFn(&str) -> OpenWarehouse) {
+/// Offsets, and whether each is an event, or else a letter.
+fn verdicts(found: &Found) -> Vec<(i64, bool)> {
+    let mut rows: Vec<_> = found.rows.iter().map(|row| (row.offset, row.event)).collect();
+    rows.sort_unstable();
+    rows
+}
+
+async fn what_was_written_is_known_after_a_crash(open: &impl AsyncFn(&str) -> OpenWarehouse) {
     let first = open("positions").await;
-    assert_eq!(first.warehouse.positions("log").await.unwrap(), []);
-    write(&first, rows(&[&event("a", ""), "no", &event("a", "")], 10)).await.unwrap();
-    write(&first, rows(&[&event("b", "")], 13)).await.unwrap();
+    assert_eq!(recover(&first, &beginning()).await.held, []);
+    let texts = [&event("a", ""), "no", &event("a", ""), &event("b", "")];
+    let claim = Claim { next_offset: 10, ..beginning() };
+    let (claim, batch) = declare(&first, &claim, rows(&texts, 10)).await;
+    first.warehouse.write(batch).await.unwrap();
     drop(first);
     let again = open("positions").await;
-    assert_eq!(again.warehouse.positions("log").await.unwrap(), [(3, 14)]);
-    assert_eq!(again.warehouse.positions("other").await.unwrap(), []);
-    let mut settled = again.warehouse.settled("log", &[(3, 11..20), (4, 0..20)]).await.unwrap();
-    settled.sort_by_key(|settled| settled.offset);
-    let expected =
-        [(11, false), (13, true)].map(|(offset, event)| Settled { partition: 3, offset, event });
-    assert_eq!(settled, expected, "12 was a duplicate: no table holds it");
+    for _ in 0..2 {
+        let found = recover(&again, &claim).await;
+        let [held] = found.held.clone().try_into().unwrap();
+        assert_eq!((held.until, held.complete, held.missing.ledger), (14, true, false));
+        assert!(!held.missing.minutes);
+        let known = [(10, true), (11, false), (13, true)];
+        assert_eq!(verdicts(&found), known, "12 was a duplicate: no table holds it");
+    }
+    let other = again.warehouse.recover("other", &[beginning()]).await.unwrap();
+    assert_eq!((other[0].at, &other[0].held[..]), (None, &[][..]));
+    // Committed: nothing is left to be known.
+    let done = recover(&again, &Claim { next_offset: 14, ..beginning() }).await;
+    assert_eq!((done.held, done.rows), (vec![], vec![]));
+}
+
+/// Only where the tables of a batch are not one transaction.
+async fn what_a_crash_left_out_is_known(open: &impl AsyncFn(&str) -> OpenWarehouse) {
+    let texts = [&event("a", ""), "no", &event("b", "")];
+    for (tables, complete) in [(0, None), (1, Some(false)), (2, Some(true)), (3, Some(true))] {
+        let name = format!("parts-{tables}");
+        let first = open(&name).await;
+        let (claim, mut batch) = declare(&first, &beginning(), rows(&texts, 0)).await;
+        if batch.places.is_none() {
+            return;
+        }
+        batch.tables.truncate(tables);
+        first.warehouse.write(batch).await.unwrap();
+        drop(first);
+        let again = open(&name).await;
+        let found = recover(&again, &claim).await;
+        let held = found
+            .held
+            .first()
+            .map(|held| (held.until, held.complete, held.missing.minutes, held.missing.ledger));
+        assert_eq!(held, complete.map(|complete| (3, complete, tables < 3, true)));
+        let known: &[_] = &[(0, true), (1, false), (2, true)];
+        let known: Vec<_> =
+            known.iter().filter(|(_, event)| tables > usize::from(!event)).collect();
+        assert_eq!(verdicts(&found).iter().collect::<Vec<_>>(), known);
+        // Whoever recovers declares what is missing, and crashes too: what was known stays known.
+        let (claim, batch) = declare(&again, &claim, rows(&texts, 0)).await;
+        assert_eq!(recover(&again, &claim).await.held, found.held);
+        assert!(matches!(again.warehouse.write(batch).await, Err(WarehouseError::Fenced)));
+    }
 }
 
 async fn who_is_behind_writes_nothing(open: &OpenWarehouse) {
-    open.warehouse.write(rows(&[&event("a", "")], 0)).await.unwrap();
-    // A zombie that comes back writes the same again, and something of its own.
-    let at = |from, to| vec![Advance { partition: 3, from, to }];
-    for late in [at(None, 1), at(None, 2), at(Some(0), 2), at(Some(2), 3)] {
-        let late = Rows { positions: late, ..rows(&[&event("b", "")], 0) };
-        let refused = open.warehouse.write(late).await;
+    // Declared by an owner that is stopped then.
+    let (claim, zombie) = declare(open, &beginning(), rows(&[&event("a", "")], 0)).await;
+    let (_, ours) = declare(open, &claim, rows(&[&event("b", "")], 0)).await;
+    open.warehouse.write(ours).await.unwrap();
+    for _ in 0..2 {
+        let refused = open.warehouse.write(zombie.clone()).await;
         assert!(matches!(refused, Err(WarehouseError::Fenced)), "{refused:?}");
     }
-    assert_eq!(answer(open, "SELECT COUNT(*) AS n FROM events").await, "[[1]]");
-    let next = Rows { positions: at(Some(1), 2), ..rows(&[&event("b", "")], 1) };
+    assert_eq!(answer(open, "SELECT event_id FROM events").await, r#"[["b"]]"#);
+    let claim = Claim { next_offset: 1, ..beginning() };
+    let (_, next) = declare(open, &claim, rows(&[&event("c", "")], 1)).await;
     open.warehouse.write(next).await.unwrap();
-    assert_eq!(open.warehouse.positions("log").await.unwrap(), [(3, 2)]);
+    assert_eq!(answer(open, "SELECT COUNT(*) AS n FROM events").await, "[[2]]");
+}
+
+async fn what_is_tried_twice_is_written_once(open: &OpenWarehouse) {
+    let (_, batch) = declare(open, &beginning(), rows(&[&event("a", ""), "no"], 0)).await;
+    open.warehouse.write(batch.clone()).await.unwrap();
+    let again = open.warehouse.write(batch.clone()).await;
+    assert!(again.is_ok() || open.warehouse.has(&batch).await.unwrap(), "{again:?}");
+    let counts = "SELECT (SELECT COUNT(*) FROM events), (SELECT COUNT(*) FROM events_dlq),
+        (SELECT CAST(SUM(events) AS INT64) FROM events_agg_1min),
+        (SELECT CAST(SUM(read) AS INT64) FROM ledger)";
+    assert_eq!(answer(open, counts).await, "[[1,1,1,2]]");
 }
 
 async fn content_at_fault_is_named_and_nothing_written(open: &OpenWarehouse) {
@@ -201,7 +281,6 @@ async fn content_at_fault_is_named_and_nothing_written(open: &OpenWarehouse) {
         "{refused:?}"
     );
     assert_eq!(answer(open, "SELECT COUNT(*) AS n FROM events").await, "[[0]]");
-    assert_eq!(open.warehouse.positions("log").await.unwrap(), []);
     write(open, rows(&[&texts[0]], 0)).await.unwrap();
     assert_eq!(answer(open, "SELECT COUNT(*) AS n FROM events").await, "[[1]]");
 }
@@ -233,7 +312,7 @@ async fn the_ledger_finds_what_is_lost(open: &OpenWarehouse) {
     };
     let record = async |rows: Vec<Row>| {
         let tables = vec![(LedgerRows::TABLE, ledger(&rows))];
-        let rows = Rows { log_id: "log".to_owned(), tables, positions: vec![] };
+        let rows = Rows { log_id: "log".to_owned(), tables, positions: vec![], places: None };
         open.warehouse.write(rows).await.unwrap();
     };
     write(open, rows(&[&event("a", ""), "no", &event("a", "")], 0)).await.unwrap();

@@ -367,8 +367,8 @@ impl Processor {
         self.brake = brake;
     }
 
-    /// Writes until it is written: what was written by an attempt that seemed to fail is not
-    /// written again.
+    /// Writes until it is written. Of an attempt that seemed to fail and did not, the next one is
+    /// told: a declared batch is there, another's writer is not where it believes to be.
     async fn write(&self, rows: Rows) -> Result<(), Written> {
         let mut failures = 0;
         loop {
@@ -377,9 +377,6 @@ impl Processor {
                 Err(WarehouseError::Refused(rows)) => return Err(Written::Refused(rows)),
                 Err(WarehouseError::Fenced) => return Err(Written::Fenced),
                 Err(error) => self.pause("warehouse", error.into(), &mut failures).await?,
-            }
-            if self.warehouse.has(&rows).await.unwrap_or(false) {
-                return Ok(());
             }
         }
     }

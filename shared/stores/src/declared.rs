@@ -298,3 +298,93 @@ impl<S: Streams> Warehouse for Declared<S> {
         self.streams.ledger(log_id).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A batch that was declared from offset 0 to before 10, with so many rows before its own.
+    fn claim(tables: &[(&str, i64)], held: &[Held]) -> Claim {
+        let place = |(table, row): &(&str, i64)| Place {
+            table: (*table).to_owned(),
+            stream: (*table).to_owned(),
+            row: *row,
+        };
+        let places = Places { tables: tables.iter().map(place).collect(), days: Some((7, 8)) };
+        let declared = Some((10, places));
+        Claim { partition: 0, next_offset: 0, declared, held: held.to_vec() }
+    }
+
+    fn counts<'t>(rows: &[(&'t str, i64)]) -> BTreeMap<&'t str, Option<i64>> {
+        rows.iter().map(|(table, rows)| (*table, Some(*rows))).collect()
+    }
+
+    /// (until, complete, lacks minutes, lacks the ledger).
+    fn seen(held: &[Held]) -> Vec<(i64, bool, bool, bool)> {
+        let one =
+            |held: &Held| (held.until, held.complete, held.missing.minutes, held.missing.ledger);
+        held.iter().map(one).collect()
+    }
+
+    const ALL: [(&str, i64); 4] =
+        [("events", 5), ("events_dlq", 0), ("events_agg_1min", 2), ("ledger", 3)];
+
+    #[test]
+    fn a_table_has_its_part_if_its_stream_goes_on() {
+        let cases = [
+            ([5, 0, 2, 3], vec![]),
+            ([6, 0, 2, 3], vec![(10, false, true, true)]),
+            ([6, 1, 2, 3], vec![(10, true, true, true)]),
+            ([6, 1, 4, 3], vec![(10, true, false, true)]),
+            ([6, 1, 4, 9], vec![(10, true, false, false)]),
+        ];
+        for (rows, expected) in cases {
+            let rows: Vec<_> =
+                ALL.iter().zip(rows).map(|((table, _), rows)| (*table, rows)).collect();
+            assert_eq!(seen(&held(&claim(&ALL, &[]), &counts(&rows))), expected, "{rows:?}");
+        }
+        assert_eq!(
+            held(&claim(&ALL, &[]), &BTreeMap::new()),
+            [],
+            "streams that are gone have nothing"
+        );
+    }
+
+    #[test]
+    fn a_table_that_is_not_named_had_no_rows() {
+        let rows = [("events_dlq", 0), ("ledger", 0)];
+        assert_eq!(seen(&held(&claim(&rows, &[]), &counts(&rows))), [(10, false, true, true)]);
+        let ledger = [("ledger", 0)];
+        assert_eq!(
+            seen(&held(&claim(&ledger, &[]), &counts(&[("ledger", 1)]))),
+            [(10, true, true, false)]
+        );
+    }
+
+    #[test]
+    fn what_was_known_before_stays_known() {
+        let part = |until, complete, minutes| Held {
+            until,
+            complete,
+            missing: Missing { minutes, reprocessed: false, ledger: true },
+            days: Some((1, 2)),
+        };
+        let before = [part(4, true, false), part(8, false, true)];
+        let nothing =
+            counts(&[("events", 5), ("events_dlq", 0), ("events_agg_1min", 2), ("ledger", 3)]);
+        let expected = [(4, true, false, true), (8, false, true, true)];
+        assert_eq!(seen(&held(&claim(&ALL, &before), &nothing)), expected);
+        let most =
+            counts(&[("events", 6), ("events_dlq", 1), ("events_agg_1min", 3), ("ledger", 3)]);
+        let expected = [(4, true, false, true), (8, true, false, true), (10, true, false, true)];
+        let found = held(&claim(&ALL, &before), &most);
+        assert_eq!(seen(&found), expected);
+        assert_eq!(found[0].days, Some((1, 8)));
+        // A batch that went less far than what was known.
+        let far = [part(12, true, true)];
+        let expected = [(10, true, false, false), (12, true, true, true)];
+        let all =
+            counts(&[("events", 6), ("events_dlq", 1), ("events_agg_1min", 3), ("ledger", 4)]);
+        assert_eq!(seen(&held(&claim(&ALL, &far), &all)), expected);
+    }
+}

@@ -201,11 +201,6 @@ pub trait Warehouse: Send + Sync {
     /// tried. Rows of no batch (no positions) are written once or more.
     async fn write(&self, rows: Rows) -> Result<(), WarehouseError>;
 
-    /// Whether a batch whose write seemed to fail is in the tables after all.
-    async fn has(&self, _rows: &Rows) -> Result<bool, WarehouseError> {
-        Ok(false)
-    }
-
     /// Takes partitions over: what the tables have of them, after which whoever had them before
     /// writes nothing of what was declared there. Twice is once.
     async fn recover(&self, log_id: &str, claims: &[Claim]) -> Result<Vec<Found>, WarehouseError>;

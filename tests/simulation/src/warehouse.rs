@@ -128,16 +128,6 @@ impl Warehouse for SimWarehouse {
         self.change(|tables| self.write_all(tables, &rows)).await
     }
 
-    async fn has(&self, rows: &Rows) -> Result<bool, WarehouseError> {
-        let there = |tables: &Tables, moved: &Advance| {
-            tables.positions.get(&moved.partition) == Some(&moved.to)
-        };
-        self.ask(|tables| {
-            !rows.positions.is_empty() && rows.positions.iter().all(|moved| there(tables, moved))
-        })
-        .await
-    }
-
     async fn recover(&self, _: &str, claims: &[Claim]) -> Result<Vec<Found>, WarehouseError> {
         let found = |tables: &Tables, claim: &Claim| {
             let (partition, missing) = (claim.partition, Missing::default());

@@ -149,10 +149,6 @@ impl Warehouse for FailingWarehouse {
         if self.faults.due(&self.faults.after) { Err(failed()) } else { Ok(()) }
     }
 
-    async fn has(&self, rows: &Rows) -> Result<bool, WarehouseError> {
-        self.real.has(rows).await
-    }
-
     async fn recover(&self, log_id: &str, claims: &[Claim]) -> Result<Vec<Found>, WarehouseError> {
         self.real.recover(log_id, claims).await
     }

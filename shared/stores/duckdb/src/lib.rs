@@ -25,8 +25,8 @@ use questline_stores::{
     saved::{Ask, Question, Value},
     training::{TrainingRun, TrainingRuns},
     warehouse::{
-        Advance, Answer, Claim, Found, LedgerState, Query, QueryError, QueryLimits, Rows,
-        Warehouse, WarehouseError,
+        Answer, Claim, Found, LedgerState, Query, QueryError, QueryLimits, Rows, Warehouse,
+        WarehouseError,
     },
 };
 use tokio::sync::{Semaphore, oneshot};
@@ -150,16 +150,6 @@ impl DuckdbWarehouse {
 impl Warehouse for DuckdbWarehouse {
     async fn write(&self, rows: Rows) -> Result<(), WarehouseError> {
         self.ask(move |database| write::write(database, &rows)).await
-    }
-
-    async fn has(&self, rows: &Rows) -> Result<bool, WarehouseError> {
-        let (log_id, positions) = (rows.log_id.clone(), rows.positions.clone());
-        self.ask(move |database| {
-            let found = database.positions(&log_id)?;
-            let there = |moved: &Advance| found.contains(&(moved.partition, moved.to));
-            Ok(!positions.is_empty() && positions.iter().all(there))
-        })
-        .await
     }
 
     async fn recover(&self, log_id: &str, claims: &[Claim]) -> Result<Vec<Found>, WarehouseError> {

@@ -39,6 +39,10 @@ PARAMETERS = {
     "platform": "STRING",
     "country": "STRING",
     "verdict": "STRING",
+    "log_id": "STRING",
+    "ranges": "STRING",
+    "first_day": "INT64",
+    "last_day": "INT64",
 }
 
 

@@ -70,13 +70,23 @@ where
 /// # Errors
 /// If the runtime API cannot be spoken to.
 pub async fn lambda(app: Router) -> anyhow::Result<()> {
-    let app = app.map_request(|mut request: lambda_http::Request| {
-        if let Some(peer) = source(&request) {
-            request.extensions_mut().insert(ConnectInfo(peer));
-        }
-        request.map(Body::new)
-    });
-    lambda_http::run(app).await.map_err(|error| anyhow::anyhow!(error))
+    lambda_http::run(app.map_request(from_lambda)).await.map_err(|error| anyhow::anyhow!(error))
+}
+
+/// As [`lambda`], and what an answer has is sent as it comes: the function's URL has to stream.
+///
+/// # Errors
+/// If the runtime API cannot be spoken to.
+pub async fn lambda_streams(app: Router) -> anyhow::Result<()> {
+    let streaming = lambda_http::run_with_streaming_response(app.map_request(from_lambda));
+    streaming.await.map_err(|error| anyhow::anyhow!(error))
+}
+
+fn from_lambda(mut request: lambda_http::Request) -> Request<Body> {
+    if let Some(peer) = source(&request) {
+        request.extensions_mut().insert(ConnectInfo(peer));
+    }
+    request.map(Body::new)
 }
 
 /// The address that Lambda says the request came from.

@@ -3,7 +3,8 @@
 
 The first line that it prints is where it listens, by REST and by gRPC. Then every line that it reads
 is {"table": ..., "rows": [...]}, or {"copy": PATH} of a DuckDB file whose tables have those rows; it
-answers with how many it has taken. It ends with its standard input.
+answers with how many it has taken. It ends with its standard input. With --streams rows can also be
+written by gRPC.
 """
 
 import json
@@ -39,7 +40,7 @@ def tables(source):
 
 def main():
     definitions = warehouse.definitions()
-    emulator = Emulator(definitions)
+    emulator = Emulator(definitions, "--streams" in sys.argv)
     try:
         print(emulator.rest, emulator.grpc, flush=True)
         for line in sys.stdin:

@@ -27,10 +27,23 @@ impl Bigquery {
     /// If it does not start.
     #[must_use]
     pub fn start() -> Option<Self> {
+        Self::with(&[])
+    }
+
+    /// The same, and rows can be written by its gRPC interface.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn start_for_streams() -> Option<Self> {
+        Self::with(&["--streams"])
+    }
+
+    fn with(arguments: &[&str]) -> Option<Self> {
         let python = PathBuf::from(std::env::var_os("QUESTLINE_PYTHON")?).join("python");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("sql/bigquery.py");
         let mut command = Command::new(python);
-        command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg(script).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().ok()?;
         let mut said = BufReader::new(process.stdout.take().expect("its standard output"));
         let mut line = String::new();

@@ -127,7 +127,7 @@ impl Processor {
         }
         let stop = self.stop.clone();
         let mut failures = 0;
-        let BatchLimits { records, bytes } = self.warehouse.batch();
+        let BatchLimits { records, bytes, .. } = self.warehouse.batch();
         let limits = PollLimits { records, bytes, wait: WAIT, linger: BATCH_LINGER };
         loop {
             let polled = stop.run_until_cancelled(consumer.poll(limits)).await;
@@ -168,9 +168,7 @@ impl Processor {
             self.take_over(&polled.assigned).await?;
         }
         self.note_gaps(&polled.gaps);
-        if !polled.records.is_empty() {
-            self.batch(consumer, &polled.records).await?;
-        }
+        self.batches(consumer, &polled.records).await?;
         self.housekeep().await
     }
 
@@ -235,21 +233,45 @@ impl Processor {
         }
     }
 
+    /// Records in as many batches as the warehouse wants: mostly one.
+    async fn batches(
+        &mut self,
+        consumer: &mut dyn Consumer,
+        mut records: &[Record],
+    ) -> Result<(), Ended> {
+        let mut most = records.len();
+        while !records.is_empty() {
+            let (batch, rest) = records.split_at(most.min(records.len()));
+            match self.batch(consumer, batch).await? {
+                Done::Committed => records = rest,
+                Done::Lost => return Ok(()),
+                Done::TooLarge if batch.len() > 1 => most = batch.len() / 2,
+                Done::TooLarge => {
+                    let Record { partition, offset, .. } = batch[0];
+                    let error = anyhow::anyhow!("{partition}/{offset} alone is too large a batch");
+                    return Err(Ended::Fatal(error));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// One batch, through both transactions.
     async fn batch(
         &mut self,
         consumer: &mut dyn Consumer,
         records: &[Record],
-    ) -> Result<(), Ended> {
+    ) -> Result<Done, Ended> {
         let brake = self.brake.clone();
         let reach = reach(records);
         let mut refused = HashSet::new();
         loop {
             let Judged { mut rows, row_records, produced, totals } =
                 self.judge(records, &reach, &refused)?;
-            if !self.declare(consumer, &mut rows, &reach).await? {
+            let declared = self.declare(consumer, &mut rows, &reach).await?;
+            if declared != Done::Committed {
                 self.undo(brake);
-                return Ok(());
+                return Ok(declared);
             }
             let positions = rows.positions.clone();
             let started = Instant::now();
@@ -278,12 +300,12 @@ impl Processor {
                 self.window.commit();
                 self.observe("commit", started);
                 count(&self.metrics, &totals, &self.window, &self.brake);
-            } else {
-                // The tables have the batch. Whoever gets these partitions next, we included,
-                // finds it there and produces what is missing.
-                self.undo(brake);
+                return Ok(Done::Committed);
             }
-            return Ok(());
+            // The tables have the batch. Whoever gets these partitions next, we included, finds it
+            // there and produces what is missing.
+            self.undo(brake);
+            return Ok(Done::Lost);
         }
     }
 
@@ -319,19 +341,20 @@ impl Processor {
         Ok(judged)
     }
 
-    /// Has the log keep where the rows of a batch will go, where the warehouse asks for it. `false`
-    /// if the log refuses that: the partitions may have another owner, and nothing is written.
+    /// Has the log keep where the rows of a batch will go, where the warehouse asks for it. If the
+    /// log refuses that, the partitions may have another owner, and nothing is written.
     async fn declare(
         &mut self,
         consumer: &mut dyn Consumer,
         rows: &mut Rows,
         reach: &BTreeMap<u32, Reach>,
-    ) -> Result<bool, Ended> {
+    ) -> Result<Done, Ended> {
         let (started, mut failures) = (Instant::now(), 0);
         let places = loop {
             match self.warehouse.declare(rows).await {
                 Ok(Some(places)) => break places,
-                Ok(None) => return Ok(true),
+                Ok(None) => return Ok(Done::Committed),
+                Err(WarehouseError::TooLarge) => return Ok(Done::TooLarge),
                 Err(error) => self.pause("warehouse", error.into(), &mut failures).await?,
             }
         };
@@ -340,7 +363,7 @@ impl Processor {
         rows.places = Some(places);
         let declared = self.commit(consumer, Vec::new(), offsets).await;
         self.observe("declare", started);
-        Ok(declared)
+        Ok(if declared { Done::Committed } else { Done::Lost })
     }
 
     /// Commits in the log; `false` if that failed: then it assigns the partitions again.
@@ -415,6 +438,16 @@ impl Processor {
         let took = since.elapsed().as_secs_f64();
         self.metrics.process_duration.get_or_create(&phase.into()).observe(took);
     }
+}
+
+/// How far a batch came.
+#[derive(PartialEq, Eq)]
+enum Done {
+    Committed,
+    /// The log did not take it, and assigns the partitions again.
+    Lost,
+    /// The warehouse takes only less at a time.
+    TooLarge,
 }
 
 /// What a batch came to.

@@ -109,6 +109,14 @@ pub const COMMIT_DELAY: Duration = Duration::from_micros(300);
 pub const BATCH_RECORDS: usize = 16_384;
 /// Bytes of one processing batch.
 pub const BATCH_BYTES: usize = 12 << 20;
+/// Records of a batch of which each table is one append.
+pub const STREAM_BATCH_RECORDS: usize = 8_192;
+/// Bytes of their values; a row has some 400 bytes beside its texts.
+pub const STREAM_BATCH_BYTES: usize = 4 << 20;
+/// Bytes of an append: BigQuery takes 10 MB. A batch that comes to more is cut into halves.
+pub const APPEND_BYTES: usize = 9 << 20;
+/// The longest that a warehouse may take to answer one call.
+pub const WAREHOUSE_CALL: Duration = Duration::from_secs(10);
 /// A batch is closed this long after its first record was seen, so that rows show within 2 s.
 pub const BATCH_LINGER: Duration = Duration::from_millis(400);
 

@@ -27,7 +27,7 @@ use std::{
     ops::Range,
 };
 
-use arrow_array::{RecordBatch, cast::AsArray as _, types::Date32Type};
+use arrow_array::{Array as _, ArrayRef, RecordBatch, cast::AsArray as _, types::Date32Type};
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use questline_events::{
@@ -224,6 +224,12 @@ fn both(one: Option<(i32, i32)>, other: Option<(i32, i32)>) -> Option<(i32, i32)
     }
 }
 
+/// What the rows of a table weigh.
+fn bytes(batch: &RecordBatch) -> usize {
+    let column = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or(usize::MAX);
+    batch.columns().iter().map(column).fold(0, usize::saturating_add)
+}
+
 /// The first and the last day of events.
 fn days(events: &RecordBatch) -> Option<(i32, i32)> {
     let days = events.column_by_name("event_date")?.as_primitive_opt::<Date32Type>()?;
@@ -237,6 +243,10 @@ impl<S: Streams> Warehouse for Declared<S> {
     }
 
     async fn declare(&self, rows: &Rows) -> Result<Option<Places>, WarehouseError> {
+        let most = self.streams.batch().table_bytes;
+        if rows.tables.iter().any(|(_, batch)| bytes(batch) > most) {
+            return Err(WarehouseError::TooLarge);
+        }
         let mut open = self.open.lock().await;
         let mut places = Places::default();
         for (table, batch) in rows.tables.iter().filter(|(_, batch)| batch.num_rows() > 0) {

@@ -105,11 +105,13 @@ pub struct BatchLimits {
     pub records: usize,
     /// Bytes of their values.
     pub bytes: usize,
+    /// Bytes of the rows of one table.
+    pub table_bytes: usize,
 }
 
 impl Default for BatchLimits {
     fn default() -> Self {
-        Self { records: BATCH_RECORDS, bytes: BATCH_BYTES }
+        Self { records: BATCH_RECORDS, bytes: BATCH_BYTES, table_bytes: usize::MAX }
     }
 }
 
@@ -157,6 +159,9 @@ pub enum WarehouseError {
     /// It refuses these rows of `events` for their content; nothing was written.
     #[error("the warehouse refuses {} rows for their content", .0.len())]
     Refused(Vec<usize>),
+    /// The rows of a batch are more than it takes at a time; nothing was written.
+    #[error("the batch is larger than the warehouse takes at a time")]
+    TooLarge,
     /// Somebody else has moved on one of the partitions; nothing was written.
     #[error("somebody else has written records of these partitions")]
     Fenced,

@@ -149,8 +149,9 @@ impl Warehouse for SimWarehouse {
 /// Where it is not.
 #[async_trait]
 impl Streams for SimWarehouse {
+    /// So small that many a batch is cut.
     fn batch(&self) -> BatchLimits {
-        BatchLimits::default()
+        BatchLimits { table_bytes: 8_192, ..BatchLimits::default() }
     }
 
     async fn create(&self, table: &str) -> Result<String, WarehouseError> {

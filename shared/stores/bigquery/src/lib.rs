@@ -1,6 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+mod arrow;
 mod query;
+mod questions;
+mod streams;
+
+pub use streams::BigqueryStreams;
+
+use std::fmt;
 
 use google_cloud_auth::credentials::{Builder, Credentials, anonymous, external_account};
 use google_cloud_bigquery::{client::BigQuery, query::retry_policy::RetryableErrors};
@@ -35,6 +42,12 @@ pub struct BigqueryWarehouse {
 struct Dataset {
     project: String,
     name: String,
+}
+
+impl fmt::Display for Dataset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.project, self.name)
+    }
 }
 
 impl BigqueryWarehouse {

@@ -1,0 +1,115 @@
+//! What processing asks of the tables.
+
+use std::ops::Range;
+
+use questline_events::{
+    limits::{QUERY_ROWS, QUERY_TIMEOUT},
+    minutes::Key,
+    time,
+};
+use questline_stores::{
+    saved::{Ask as _, Question, Value},
+    warehouse::{Answer, Boot, LedgerState, QueryError, QueryLimits, Settled, WarehouseError},
+};
+use serde_json::Value as Json;
+
+use crate::BigqueryWarehouse;
+
+macro_rules! question {
+    ($name:literal, $values:expr) => {
+        Question {
+            name: $name,
+            bigquery: include_str!(concat!("../../../../sql/", $name, ".sql")),
+            duckdb: include_str!(concat!("../../../../sql/", $name, ".duckdb.sql")),
+            values: $values,
+        }
+    };
+}
+
+/// A batch of each of 64 partitions.
+const ROWS: usize = 16 * QUERY_ROWS;
+
+/// Which source positions the tables hold.
+pub(crate) async fn settled(
+    warehouse: &BigqueryWarehouse,
+    log_id: &str,
+    ranges: &[(u32, Range<i64>)],
+    days: Option<(i32, i32)>,
+) -> Result<Vec<Settled>, WarehouseError> {
+    let range = |(partition, offsets): &(u32, Range<i64>)| {
+        format!("{partition}:{}:{}", offsets.start, offsets.end)
+    };
+    let ranges = ranges.iter().map(range).collect::<Vec<_>>().join(",");
+    // Without events there is no day to look at.
+    let (first, last) = days.unwrap_or((1, 0));
+    let question = question!(
+        "events/settled",
+        vec![
+            ("first_day", Value::Integer(Some(first.into()))),
+            ("last_day", Value::Integer(Some(last.into()))),
+            ("log_id", Value::Text(Some(log_id.to_owned()))),
+            ("ranges", Value::Text(Some(ranges))),
+        ]
+    );
+    let answer = ask(warehouse, &question).await?;
+    let row = |row: &Vec<Json>| {
+        let partition = u32::try_from(row.first()?.as_i64()?).ok()?;
+        let (offset, event) = (row.get(1)?.as_i64()?, row.get(2)?.as_bool()?);
+        let minute = if event {
+            Some(Key {
+                window_start: moment(row.get(3)?)?,
+                app_id: row.get(4)?.as_str()?.into(),
+                event_type: row.get(5)?.as_i64()?,
+                level_id: row.get(6)?.as_str().map(Into::into),
+            })
+        } else {
+            None
+        };
+        Some(Settled { partition, offset, event, minute })
+    };
+    read(warehouse, &question, &answer, row)
+}
+
+/// What the ledger knows of a log.
+pub(crate) async fn ledger(
+    warehouse: &BigqueryWarehouse,
+    log_id: &str,
+) -> Result<LedgerState, WarehouseError> {
+    let log = || vec![("log_id", Value::Text(Some(log_id.to_owned())))];
+    let question = question!("ledger/closed_through", log());
+    let answer = ask(warehouse, &question).await?;
+    let closed_through = answer.rows.first().and_then(|row| row.first()).and_then(moment);
+    let question = question!("ledger_boots/living", log());
+    let answer = ask(warehouse, &question).await?;
+    let boot = |row: &Vec<Json>| {
+        Some(Boot {
+            id: row.first()?.as_str()?.to_owned(),
+            first_minute: moment(row.get(1)?)?,
+            last_complete: moment(row.get(2)?),
+            last_written: moment(row.get(3)?)?,
+        })
+    };
+    Ok(LedgerState { closed_through, boots: read(warehouse, &question, &answer, boot)? })
+}
+
+fn moment(value: &Json) -> Option<i64> {
+    time::parse(value.as_str()?)
+}
+
+fn read<T>(
+    warehouse: &BigqueryWarehouse,
+    question: &Question,
+    answer: &Answer,
+    row: impl Fn(&Vec<Json>) -> Option<T>,
+) -> Result<Vec<T>, WarehouseError> {
+    let rows: Option<Vec<T>> = answer.rows.iter().map(row).collect();
+    rows.ok_or_else(|| warehouse.damaged(format!("`{}` has no such answer", question.name).into()))
+}
+
+async fn ask(warehouse: &BigqueryWarehouse, question: &Question) -> Result<Answer, WarehouseError> {
+    let limits = QueryLimits { timeout: 3 * QUERY_TIMEOUT, rows: ROWS };
+    warehouse.ask(question, limits).await.map_err(|error| match error {
+        QueryError::Invalid(_) => warehouse.damaged(error.into()),
+        passing => WarehouseError::Unavailable(passing.into()),
+    })
+}

@@ -66,7 +66,7 @@ fn dependencies_point_inward() {
             }
             STORES => vec![EVENTS, "questline-testing"],
             name if ADAPTERS.contains(&name) => vec![EVENTS, STORES],
-            ENVIRONMENT => [&[EVENTS, STORES, RUNTIME], &ADAPTERS[..2]].concat(),
+            ENVIRONMENT => [&[EVENTS, STORES, RUNTIME], &ADAPTERS[..4]].concat(),
             "questline-ml-trigger" => [&[EVENTS, STORES, RUNTIME], &ADAPTERS[2..]].concat(),
             name if FUNCTIONS.contains(&name) => {
                 [&[EVENTS, STORES, RUNTIME, ENVIRONMENT], &ADAPTERS[2..4]].concat()

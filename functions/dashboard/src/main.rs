@@ -1,7 +1,5 @@
 //! The dashboard as a function of its own: HTTP on `$PORT`, or AWS Lambda.
 
-use std::{path::Path, sync::Arc};
-
 use axum::{Router, routing::get};
 use questline_dashboard::{Config, Form, Viewers, routes};
 use questline_environment::Rulebook;
@@ -13,9 +11,6 @@ use questline_runtime::{
     serve::{self, ServeLimits, Signals},
     telemetry,
 };
-use questline_stores::saved::Ask;
-use questline_warehouse_bigquery::BigqueryWarehouse;
-use questline_warehouse_duckdb::DuckdbWarehouse;
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -27,23 +22,11 @@ async fn main() -> anyhow::Result<()> {
         host.is_loopback() || viewers != Viewers::Local,
         "QUESTLINE_DASHBOARD_PASSWORD is not set: without it the dashboard listens on loopback only"
     );
-    let meaning = "where the warehouse lies: duckdb:DIRECTORY or bigquery:PROJECT.DATASET";
-    let kinds = ["duckdb", "bigquery"];
-    let (source, file): (Arc<dyn Ask>, _) =
-        match env.location("QUESTLINE_WAREHOUSE", meaning, &kinds)? {
-            ("duckdb", directory) => {
-                let warehouse = DuckdbWarehouse::open(Path::new(directory))?;
-                (Arc::new(warehouse.clone()), Some(warehouse))
-            }
-            (_, dataset) => {
-                let variable = |name: &str| env.owned(name);
-                (Arc::new(BigqueryWarehouse::open(dataset, variable).await?), None)
-            }
-        };
+    let warehouse = questline_environment::warehouse(&env).await?;
     let stop = CancellationToken::new();
     let form = |ingest| Form { ingest, key: String::new() };
     let page = routes(Config {
-        source,
+        source: warehouse.ask(),
         metrics: None,
         rules: Rulebook::read(&env)?.rules,
         form: env.owned("QUESTLINE_INGEST_URL").map(form),
@@ -62,8 +45,6 @@ async fn main() -> anyhow::Result<()> {
     signals.asked().await;
     stop.cancel();
     serving.await?;
-    if let Some(warehouse) = file {
-        warehouse.close().await;
-    }
+    warehouse.close().await;
     Ok(())
 }

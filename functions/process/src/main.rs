@@ -1,7 +1,7 @@
 //! Processing as a function of its own: a long-lived consumer with a health endpoint, AWS Lambda with
 //! a Kafka event source, or records pushed over HTTP.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use axum::{Router, routing::get};
 use questline_environment::Rulebook;
@@ -15,7 +15,6 @@ use questline_runtime::{
     serve::{self, ServeLimits, Signals},
     telemetry,
 };
-use questline_warehouse_duckdb::DuckdbWarehouse;
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -24,11 +23,9 @@ async fn main() -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let env = Env::of_process();
     let log = questline_environment::log(&env).await?;
-    let meaning = "where the warehouse lies: duckdb:DIRECTORY";
-    let (_, directory) = env.location("QUESTLINE_WAREHOUSE", meaning, &["duckdb"])?;
-    let warehouse = DuckdbWarehouse::open(Path::new(directory))?;
+    let warehouse = questline_environment::warehouse(&env).await?;
     let (rulebook, metrics) = (Rulebook::read(&env)?, Arc::new(Metrics::default()));
-    let rows = Arc::new(warehouse.clone());
+    let rows = warehouse.rows(&env).await?;
     let group = env.get("QUESTLINE_GROUP").unwrap_or(GROUP);
     let delivered = |rulebook| {
         let (log, rows, metrics) = (log.clone(), rows.clone(), metrics.clone());

@@ -387,7 +387,10 @@ impl Worker {
         // waits for us, the partitions are ours until we say so.
         let member = if news { self.consumer.group_metadata() } else { Some(polled_as) };
         let member = member.ok_or(LogError::Fenced)?;
-        self.committer.commit(transaction, &member)
+        self.committer.commit(transaction, &member)?;
+        // What was polled may be committed in steps.
+        self.in_hand = Some(member);
+        Ok(())
     }
 
     /// The processor is at work: heartbeats and news go on.

@@ -102,6 +102,7 @@ pub async fn suite(open: impl AsyncFn(&str) -> OpenLog) {
     many_appenders_lose_nothing(&open("appenders").await).await;
     a_transaction_is_all_or_nothing(&open, "transaction").await;
     what_was_not_committed_is_read_again(&open, "again").await;
+    what_was_polled_is_committed_in_steps(&open, "steps").await;
     members_share_and_a_stale_one_is_fenced(&open("members").await).await;
     a_poll_lingers_for_more(&open("linger").await).await;
     heads_are_seen_from_a_time_on(&open("heads").await).await;
@@ -218,6 +219,39 @@ async fn what_was_not_committed_is_read_again(open: &impl AsyncFn(&str) -> OpenL
     assert_eq!(values(&again), ["4", "5", "6", "7", "8", "9"]);
     let mut newcomer = (log.join)("another");
     assert_eq!(read(&mut *newcomer, 10).await.len(), 10, "a new group begins at the earliest");
+}
+
+/// First what is said of a batch at its unchanged offset, then the batch.
+async fn what_was_polled_is_committed_in_steps(open: &impl AsyncFn(&str) -> OpenLog, name: &str) {
+    for round in 0..2 {
+        let log = open(name).await;
+        append(&log, Topic::Raw, vec![record("k", "1")]).await;
+        let mut consumer = (log.join)("group");
+        let records = read(&mut *consumer, 1).await;
+        let commit = after(&records);
+        let said = commit.iter().map(|commit| Committed {
+            next_offset: commit.next_offset - 1,
+            metadata: format!("declared {round}"),
+            ..commit.clone()
+        });
+        let said: Vec<_> = said.collect();
+        let declare = Transaction { records: Vec::new(), offsets: said.clone() };
+        consumer.commit(declare).await.unwrap();
+        drop((consumer, log));
+        let log = open(name).await;
+        let mut consumer = (log.join)("group");
+        let mut polled = assigned(&mut *consumer).await;
+        let kept = polled.assigned.iter().find(|p| p.partition == said[0].partition).unwrap();
+        let expected = (said[0].next_offset, &said[0].metadata);
+        assert_eq!((kept.next_offset, &kept.metadata), expected);
+        if polled.records.is_empty() {
+            polled.records = read(&mut *consumer, 1).await;
+        }
+        for offsets in [said, commit] {
+            let transaction = Transaction { records: vec![], offsets };
+            consumer.commit(transaction).await.unwrap();
+        }
+    }
 }
 
 /// One of two members of a group, and what came of its polls.

@@ -1,0 +1,60 @@
+//! The warehouse that the environment names.
+
+use std::{path::Path, sync::Arc};
+
+use questline_runtime::config::Env;
+use questline_stores::{saved::Ask, warehouse::Warehouse};
+use questline_warehouse_bigquery::BigqueryWarehouse;
+use questline_warehouse_duckdb::DuckdbWarehouse;
+
+/// An open warehouse.
+pub enum Opened {
+    /// A file in a directory.
+    Duckdb(DuckdbWarehouse),
+    /// A dataset.
+    Bigquery(BigqueryWarehouse),
+}
+
+/// Opens the warehouse of `QUESTLINE_WAREHOUSE`.
+///
+/// # Errors
+/// If the variable cannot be used, or the warehouse cannot be opened.
+pub async fn warehouse(env: &Env) -> anyhow::Result<Opened> {
+    let meaning = "where the warehouse lies: duckdb:DIRECTORY or bigquery:PROJECT.DATASET";
+    Ok(match env.location("QUESTLINE_WAREHOUSE", meaning, &["duckdb", "bigquery"])? {
+        ("bigquery", dataset) => {
+            let variable = |name: &str| env.owned(name);
+            Opened::Bigquery(BigqueryWarehouse::open(dataset, variable).await?)
+        }
+        (_, directory) => Opened::Duckdb(DuckdbWarehouse::open(Path::new(directory))?),
+    })
+}
+
+impl Opened {
+    /// The side of whoever asks saved questions.
+    #[must_use]
+    pub fn ask(&self) -> Arc<dyn Ask> {
+        match self {
+            Self::Duckdb(file) => Arc::new(file.clone()),
+            Self::Bigquery(dataset) => Arc::new(dataset.clone()),
+        }
+    }
+
+    /// Processing's side.
+    ///
+    /// # Errors
+    /// If its tables are of another release.
+    pub async fn rows(&self, env: &Env) -> anyhow::Result<Arc<dyn Warehouse>> {
+        Ok(match self {
+            Self::Duckdb(file) => Arc::new(file.clone()),
+            Self::Bigquery(dataset) => Arc::new(dataset.streams(|name| env.owned(name)).await?),
+        })
+    }
+
+    /// Sees to what waits, so that the next opening is quick.
+    pub async fn close(self) {
+        if let Self::Duckdb(file) = self {
+            file.close().await;
+        }
+    }
+}

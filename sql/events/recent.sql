@@ -49,9 +49,13 @@ FROM (
   UNION ALL
   (
     SELECT
-      received_at, reason, app_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-      NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, detail, TO_BASE64(record_key),
-      TO_BASE64(raw), source_log, source_partition, source_offset
+      received_at, reason, app_id, CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS INT64),
+      CAST(NULL AS STRING), CAST(NULL AS TIMESTAMP), CAST(NULL AS STRING), CAST(NULL AS STRING),
+      CAST(NULL AS INT64), CAST(NULL AS FLOAT64), CAST(NULL AS FLOAT64), CAST(NULL AS FLOAT64),
+      CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING),
+      CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS BOOL), CAST(NULL AS INT64),
+      CAST(NULL AS STRING), CAST(NULL AS STRING), detail, TO_BASE64(record_key), TO_BASE64(raw),
+      source_log, source_partition, source_offset
     FROM events_dlq
     WHERE received_at >= @from_time
       AND received_at < @to_time

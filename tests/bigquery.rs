@@ -83,16 +83,15 @@ async fn send(log: Arc<KafkaLog>, done: Arc<AtomicBool>) -> i64 {
             (RECEIVED_AT, received_at.as_bytes()),
             (INGEST, b"boot"),
         ]);
-        let id = |n: i64| event(&format!("{batches}-{n}"));
-        let bad = r#"{"id":"bad","user_id":"u","type":1001}"#.to_owned();
-        let records = (0..40).map(id).chain([id(7), bad]);
-        let record = |(n, value): (usize, String)| NewRecord {
+        let good = |n: i64| (n, event(&format!("{batches}-{n}")));
+        let bad = (0, r#"{"id":"bad","user_id":"u","type":1001}"#.to_owned());
+        let record = |(n, value): (i64, String)| NewRecord {
             key: Some((n % 7).to_string().into()),
             value: Some(value.into()),
             headers: headers.clone(),
             ..NewRecord::default()
         };
-        let records = records.enumerate().map(record).collect();
+        let records = (0..40).map(good).chain([good(7), bad]).map(record).collect();
         if log.append(Topic::Raw, records).all_stored().await {
             batches += 1;
         }

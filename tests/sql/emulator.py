@@ -33,9 +33,12 @@ Write._ensure_stream_bound = lambda self, name, bound, context: (
 # Streams find only tables that were made under their dataset's name, so every statement is given it.
 # It changes some texts: NUMERIC is divided like INT64 then. So only where streams are asked for. Of
 # Google's package the emulator uses the messages alone, not the client that it would load. And it has
-# no errors of rows: what is no JSON is one here, in the form that BigQuery documents.
+# no errors of rows: what is no JSON is one here, in the form that BigQuery documents. A stream that
+# is open has a thread of the server, which has few unless it is given more.
 STREAMS = f"""
-import sys, types, google.cloud
+import concurrent.futures, sys, types, google.cloud, grpc.aio
+serve, threads = grpc.aio.server, concurrent.futures.ThreadPoolExecutor(512)
+grpc.aio.server = lambda *rest, **named: serve(threads, *rest, **named)
 storage = types.ModuleType("google.cloud.bigquery_storage_v1")
 storage.__path__ = [folder + "/bigquery_storage_v1" for folder in google.cloud.__path__]
 sys.modules[storage.__name__] = storage

@@ -2,7 +2,6 @@
 
 use std::{path::Path, sync::Arc};
 
-use axum::{Router, routing::get};
 use questline_dashboard::{Config, Form, routes};
 use questline_environment::Rulebook;
 use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, SHUTDOWN};
@@ -10,6 +9,7 @@ use questline_runtime::{
     CancellationToken,
     clock::SystemClock,
     config::{Env, Listen},
+    release,
     serve::{self, ServeLimits, Signals},
     telemetry,
 };
@@ -42,7 +42,7 @@ async fn main() -> anyhow::Result<()> {
         stop: stop.clone(),
     });
     let listener = TcpListener::bind((host, port)).await?;
-    let app = Router::new().route("/healthz", get(|| async { "alive\n" })).merge(dashboard);
+    let app = release::routes().merge(dashboard);
     let (head_timeout, drain) = (HEAD_TIMEOUT, SHUTDOWN / 2);
     let limits = ServeLimits { head_timeout, connections: CONNECTIONS, drain };
     let serving = tokio::spawn(serve::http(listener, app, limits, stop.clone()));

@@ -15,9 +15,10 @@ use questline_events::{
     split::{Names, inspect, split},
     time,
 };
-use questline_runtime::problem::Problem;
+use questline_runtime::{problem::Problem, telemetry};
 use questline_stores::{Headers, NewRecord};
 use serde::Deserialize;
+use tracing::Instrument as _;
 
 use crate::{
     body::{admit, read, too_large, unreadable},
@@ -183,6 +184,9 @@ fn record_headers(
     let received_at = (arrival.received_at / 1_000).to_string();
     let address = arrival.address.map(|address| address.to_string());
     let trace = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
+    // What becomes of the events belongs to this request, where that is told anybody.
+    let own = trace.and_then(|_| telemetry::onward());
+    let trace = own.as_deref().or(trace);
     let optional = [
         (CLIENT_IP, address.as_deref()),
         (SENT_AT, sent_at),
@@ -209,7 +213,8 @@ async fn settle(ingest: &Arc<Ingest>, request: Request, taken: Taken) -> Receipt
         app: key.app.clone(),
     };
     let ingest = ingest.clone();
-    let settled = tokio::spawn(async move { delivery.run(&ingest, request).await });
+    let settled = async move { delivery.run(&ingest, request).await };
+    let settled = tokio::spawn(settled.in_current_span());
     let statuses = settled.await.unwrap_or_default();
     receipts.stored = statuses.stored();
     receipts.deferred = names.len() - receipts.stored;

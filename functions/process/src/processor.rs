@@ -25,6 +25,7 @@ use crate::{
     judge::{count, judge},
     outputs::{self, reach},
     ownership::{Settled, begins, rebuild},
+    traces,
 };
 
 const LIMITS: PollLimits = PollLimits {
@@ -251,6 +252,7 @@ impl Processor {
             let rows = rows.context("rows of a batch")?;
             let totals = batch.totals.clone();
             let row_records = std::mem::take(&mut batch.row_records);
+            traces::tell(&batch, records);
             let transaction = outputs::transaction(&mut batch, records, &self.log_id, postmark);
             drop(batch);
             let positions = rows.positions.clone();

@@ -42,10 +42,11 @@ fn dependencies_point_inward() {
     const STORES: &str = "questline-stores";
     const RUNTIME: &str = "questline-runtime";
     const ENVIRONMENT: &str = "questline-environment";
-    const ADAPTERS: [&str; 5] = [
+    const ADAPTERS: [&str; 6] = [
         "questline-log-kafka",
         "questline-log-sqlite",
         "questline-warehouse-duckdb",
+        "questline-warehouse-bigquery",
         "questline-google",
         "questline-pubsub",
     ];
@@ -68,7 +69,7 @@ fn dependencies_point_inward() {
             ENVIRONMENT => [&[EVENTS, STORES, RUNTIME], &ADAPTERS[..2]].concat(),
             "questline-ml-trigger" => [&[EVENTS, STORES, RUNTIME], &ADAPTERS[2..]].concat(),
             name if FUNCTIONS.contains(&name) => {
-                vec![EVENTS, STORES, RUNTIME, ENVIRONMENT, "questline-warehouse-duckdb"]
+                [&[EVENTS, STORES, RUNTIME, ENVIRONMENT], &ADAPTERS[2..4]].concat()
             }
             "questline-simulation" => {
                 [&[EVENTS, STORES, RUNTIME, ENVIRONMENT], &FUNCTIONS[..]].concat()
@@ -125,6 +126,7 @@ fn only_main_names_an_adapter() {
             "questline_log_kafka",
             "questline_log_sqlite",
             "questline_warehouse_duckdb",
+            "questline_warehouse_bigquery",
             "questline_google",
             "questline_pubsub",
         ];

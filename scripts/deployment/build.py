@@ -87,8 +87,11 @@ def gathered(steps, function, folder):
     if lost := [line for line in lines if "not found" in line]:
         raise Failed(f"{program} misses {', '.join(line.split()[0] for line in lost)}")
     words = (line.split() for line in lines)
+    # What only a debugger reads is not carried along.
+    bare = program.with_name(f"{program.name}.bare")
+    steps.here("strip", "--strip-debug", "-o", bare, program)
     libraries = [next((word for word in line if word.startswith("/")), None) for line in words]
-    return Built(function, program, [Path(library) for library in libraries if library])
+    return Built(function, bare, [Path(library) for library in libraries if library])
 
 
 def duckdb_of_machine(steps):

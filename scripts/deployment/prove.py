@@ -143,7 +143,7 @@ class RuntimeApi(http.server.BaseHTTPRequestHandler):
             while size := int(self.rfile.readline().strip() or b"0", 16):
                 told += self.rfile.read(size)
                 self.rfile.readline()
-        self.server.answer = json.loads(told or b"null")
+        self.server.answer = told
         self.server.answered.set()
         self.send_response(202)
         self.send_header("Content-Length", "0")
@@ -204,11 +204,15 @@ def question(function):
             "headers": {"host": "none"}, "isBase64Encoded": False, "requestContext": context}  # fmt: skip
 
 
-def released(answer):
-    """The release in an answer: the whole of it, or the body of an HTTP response."""
-    if isinstance(answer, dict):
-        return str(answer.get("body") or "").strip() if answer.get("statusCode") == 200 else ""
-    return answer
+def released(told):
+    """The release in an answer: the whole of it, or the body of an HTTP response, which a function
+    that streams sends behind its head."""
+    head, streams, body = told.partition(bytes(8))
+    answer = json.loads(head or b"null")
+    if not isinstance(answer, dict):
+        return answer
+    text = body.decode() if streams else str(answer.get("body") or "")
+    return text.strip() if answer.get("statusCode") == 200 else ""
 
 
 def is_arm(program):

@@ -6,9 +6,12 @@ module "dashboard" {
   name        = "dashboard"
   shared      = local.function
   kms_key_arn = aws_kms_key.main.arn
+  # Longer than a stream of the page.
+  timeout = 300
 
   env = merge(local.google_env["dashboard"], {
-    QUESTLINE_WAREHOUSE = module.warehouse.dataset
+    QUESTLINE_WAREHOUSE         = module.warehouse.dataset
+    QUESTLINE_DASHBOARD_VIEWERS = "platform"
   })
 }
 
@@ -16,6 +19,7 @@ resource "aws_lambda_function_url" "dashboard" {
   function_name      = module.dashboard.name
   qualifier          = "live"
   authorization_type = "AWS_IAM"
+  invoke_mode        = "RESPONSE_STREAM"
   depends_on         = [module.dashboard]
 }
 

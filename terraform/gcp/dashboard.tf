@@ -12,6 +12,7 @@ module "dashboard" {
   invokers      = { for member in var.viewers : member => member }
 
   env = {
-    QUESTLINE_WAREHOUSE = local.warehouse
+    QUESTLINE_WAREHOUSE         = local.warehouse
+    QUESTLINE_DASHBOARD_VIEWERS = "platform"
   }
 }

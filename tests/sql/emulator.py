@@ -4,6 +4,7 @@ The emulator is DuckDB behind a translation of its own. That both agree proves l
 GoogleSQL's reference implementation does; what it adds is the interface and the DDL.
 """
 
+import base64
 import datetime as dt
 import importlib.util
 import json
@@ -21,10 +22,14 @@ PROJECT, DATASET = "questline", "warehouse"
 START_SECONDS = 60
 
 # Run by a Python of its own. The extension for geography would be fetched from the network, and
-# nothing here has a geography.
+# nothing here has a geography. And clients name a stream of rows in its first message only.
 LAUNCH = """
 from bqemulator.storage import engine
 engine.DuckDBEngine._load_spatial = lambda self: None
+from bqemulator.grpc_api.write_servicer import BigQueryWriteHandler as Write
+named = Write._ensure_stream_bound
+Write._ensure_stream_bound = lambda self, name, bound, context: (
+    bound if bound is not None and not name else named(self, name, bound, context))
 from bqemulator.cli import main
 main()
 """
@@ -44,7 +49,9 @@ class Emulator:
             stderr=subprocess.STDOUT,
         )
         try:
-            self.url = f"http://127.0.0.1:{self.port()}/bigquery/v2/projects/{PROJECT}"
+            self.rest = f"http://127.0.0.1:{self.port('rest')}"
+            self.grpc = f"http://127.0.0.1:{self.port('grpc')}"
+            self.url = f"{self.rest}/bigquery/v2/projects/{PROJECT}"
             reference = {"projectId": PROJECT, "datasetId": DATASET}
             self.post("/datasets", {"datasetReference": reference})
             for definition in definitions.values():
@@ -53,13 +60,13 @@ class Emulator:
             self.close()
             raise
 
-    def port(self):
+    def port(self, interface):
         """Waits until it listens, and reads where from its log."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             with open(self.log.name) as log:
                 for line in log:
-                    if '"rest.listen"' in line:
+                    if f'"{interface}.listen"' in line:
                         return json.loads(line)["port"]
             time.sleep(0.05)
         with open(self.log.name) as log:
@@ -136,6 +143,8 @@ def parameter(name, value, kind):
         value = value.isoformat()
     elif isinstance(value, bool):
         value = str(value).lower()
+    elif isinstance(value, bytes):
+        value = base64.b64encode(value).decode()
     elif value is not None:
         value = str(value)
     return {"name": name, "parameterType": {"type": kind}, "parameterValue": {"value": value}}

@@ -1,6 +1,8 @@
-//! What tests of all crates share: visible skips, seeds, waiting for a condition, a Kafka, and a Pub/Sub.
+//! What tests of all crates share: visible skips, seeds, waiting for a condition, a
+//! Kafka, a Pub/Sub, and a BigQuery.
 #![allow(clippy::expect_used, reason = "test helpers")]
 
+mod bigquery;
 mod kafka;
 mod pubsub;
 
@@ -10,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use bigquery::Bigquery;
 pub use kafka::{Kafka, PASSWORD, USER};
 pub use pubsub::Pubsub;
 

@@ -26,8 +26,10 @@ function pretty(text) {
   }
 }
 
+/** Where it is on the log: no other event is there. */
+const place = (row) => `${row.source_log}/${row.source_partition}/${row.source_offset}`;
+
 function detail(row) {
-  const place = `${row.source_log}/${row.source_partition}/${row.source_offset}`;
   const bad = row.verdict !== "accepted";
   const left = bad
     ? [h("h4", {}, "As it was sent"), h("pre", { tabindex: 0 }, quoted(sent(row) ?? ""))]
@@ -35,7 +37,7 @@ function detail(row) {
   const right = bad
     ? [h("h4", {}, "What became of it"), h("p", {}, "A dead letter: ", h("b", {}, row.verdict), row.detail ? [", at ", h("code", {}, quoted(row.detail))] : "", "."), h("p", { class: "soft" }, "It is kept as it is, and comes back by ", h("code", {}, `questline reprocess --reason ${row.verdict}`), ".")]
     : [h("h4", {}, "What became of it"), facts(row)];
-  return h("div", { class: "both" }, h("div", {}, left), h("div", {}, right, h("p", { class: "soft" }, "On the log at ", h("code", {}, place))));
+  return h("div", { class: "both" }, h("div", {}, left), h("div", {}, right, h("p", { class: "soft" }, "On the log at ", h("code", {}, place(row)))));
 }
 
 function line(row) {
@@ -44,7 +46,7 @@ function line(row) {
   const what = good ? (row.event_name ?? `type ${row.event_type}`) : (row.detail ?? "");
   const element = h(
     "details",
-    { class: "event", "data-id": row.event_id ?? "", "data-verdict": row.verdict },
+    { class: "event", "data-id": row.event_id ?? "", "data-verdict": row.verdict, "data-place": place(row) },
     h(
       "summary",
       {},
@@ -100,7 +102,9 @@ export function start(section, { reasons, form: where }) {
       pause.textContent = `Go on (${count(waiting.length)} new)`;
       return;
     }
-    list.prepend(...news.map(line));
+    // A stream that was opened anew begins with what it has shown before.
+    const known = new Set([...list.children].map((element) => element.dataset.place));
+    list.prepend(...news.filter((row) => !known.has(place(row))).map(line));
     while (list.children.length > KEEP) list.lastElementChild.remove();
     word.textContent = list.children.length ? "" : "No event fits. Type and release filter what became a row: a dead letter has neither.";
   };
@@ -129,8 +133,6 @@ export function start(section, { reasons, form: where }) {
       broken: (why) => (word.textContent = why),
       silent: () => {
         word.textContent = "The stream has broken off; it comes back by itself.";
-        // It begins anew, with what it has shown before.
-        list.replaceChildren();
       },
     });
   };

@@ -64,9 +64,23 @@ function revenue(body, { rows }) {
   provisional(body, rows);
 }
 
+function payers(body, { rows }) {
+  plot(inner(body), {
+    title: "Payers",
+    x: x(rows),
+    daily: true,
+    format: count,
+    lines: [
+      { label: "payers", colour: "--plot-1", values: values(rows, "payers"), fill: true },
+      { label: "purchases", colour: "--plot-5", dash: [2, 3], values: values(rows, "purchases") },
+    ],
+  });
+  provisional(body, rows);
+}
+
 function means(body, { rows }) {
   plot(inner(body), {
-    title: "ARPDAU and payers",
+    title: "ARPDAU",
     x: x(rows),
     daily: true,
     format: usdFine,
@@ -110,5 +124,6 @@ export function start(section) {
   panel(panels, { title: "Active players", note: "whole days, at least the last 14", question: days, empty, every: 30, draw: active });
   panel(panels, { title: "Retention", note: "of those first seen on a day, who came back", question: days, empty, every: 30, draw: retention });
   panel(panels, { title: "Revenue", controls: cells(), question: paid, empty, every: 30, draw: revenue });
+  panel(panels, { title: "Payers", note: "who paid something on a day", question: paid, empty, every: 30, draw: payers });
   panel(panels, { title: "Revenue per active player", note: "ARPDAU", question: paid, empty, every: 30, draw: means });
 }

@@ -38,12 +38,16 @@ export function stream(url, { silent, ...kinds }) {
     source.addEventListener(kind, (event) => tell(JSON.parse(event.data)));
   }
   let again;
+  const anew = () => (handle.close = stream(url, { silent, ...kinds }).close);
+  // A stream has an end, and goes on in another one.
+  source.addEventListener("again", () => {
+    source.close();
+    anew();
+  });
   source.onerror = () => {
     silent?.();
     // Refused, not broken off: the browser gives up, we do not.
-    if (source.readyState === EventSource.CLOSED) {
-      again ??= setTimeout(() => (handle.close = stream(url, { silent, ...kinds }).close), 3000);
-    }
+    if (source.readyState === EventSource.CLOSED) again ??= setTimeout(anew, 3000);
   };
   const handle = {
     close() {

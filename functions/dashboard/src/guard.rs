@@ -1,4 +1,4 @@
-//! Who may look: this machine, or whoever knows the password.
+//! Who may look: this machine, whoever knows the password, or whom the platform lets in.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -9,10 +9,42 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use questline_runtime::problem::Problem;
+use questline_runtime::{
+    config::{ConfigError, Env, unusable},
+    problem::Problem,
+};
 use sha2::{Digest as _, Sha256};
 
 use crate::routes::Dashboard;
+
+/// Who may look.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Viewers {
+    /// Whoever sits at this machine.
+    Local,
+    /// Whoever knows this, from anywhere.
+    Password(String),
+    /// Whoever gets here: the platform has let them in by its own identities.
+    Platform,
+}
+
+impl Viewers {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// If it names others.
+    pub fn read(env: &Env) -> Result<Self, ConfigError> {
+        const NAME: &str = "QUESTLINE_DASHBOARD_VIEWERS";
+        const MEANING: &str = "`platform`, where the platform lets in only whom it knows";
+        match env.get(NAME) {
+            Some("platform") => Ok(Self::Platform),
+            Some(other) => Err(unusable(NAME, MEANING, format!("`{other}` is not"))),
+            None => {
+                Ok(env.owned("QUESTLINE_DASHBOARD_PASSWORD").map_or(Self::Local, Self::Password))
+            }
+        }
+    }
+}
 
 pub(crate) async fn guard(
     State(dashboard): State<Arc<Dashboard>>,
@@ -20,11 +52,10 @@ pub(crate) async fn guard(
     next: Next,
 ) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
-    let refused = match &dashboard.config.password {
-        Some(password) if !knows(request.headers(), password) => Some(ask_for_it()),
-        Some(_) => None,
-        None if !is_local(peer, request.headers()) => Some(foreign()),
-        None => None,
+    let refused = match &dashboard.config.viewers {
+        Viewers::Password(password) if !knows(request.headers(), password) => Some(ask_for_it()),
+        Viewers::Local if !is_local(peer, request.headers()) => Some(foreign()),
+        _ => None,
     };
     let mut response = match refused {
         Some(refusal) => refusal,

@@ -11,6 +11,7 @@ mod routes;
 
 use std::sync::Arc;
 
+pub use guard::Viewers;
 use questline_events::Rules;
 use questline_runtime::{CancellationToken, clock::Clock, metrics::Metrics};
 use questline_stores::saved::Ask;
@@ -26,8 +27,8 @@ pub struct Config {
     pub rules: Arc<Rules>,
     /// Where the form for test events sends them, and the write key that it proposes.
     pub form: Option<Form>,
-    /// Who knows it is let in from anywhere; without one only loopback is.
-    pub password: Option<String>,
+    /// Who is let in.
+    pub viewers: Viewers,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Ends the streams.

@@ -1,8 +1,8 @@
-//! The dashboard as a function of its own: HTTP on `$PORT`.
+//! The dashboard as a function of its own: HTTP on `$PORT`, or AWS Lambda.
 
 use std::{path::Path, sync::Arc};
 
-use questline_dashboard::{Config, Form, routes};
+use questline_dashboard::{Config, Form, Viewers, routes};
 use questline_environment::Rulebook;
 use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, SHUTDOWN};
 use questline_runtime::{
@@ -13,42 +13,57 @@ use questline_runtime::{
     serve::{self, ServeLimits, Signals},
     telemetry,
 };
+use questline_stores::saved::Ask;
+use questline_warehouse_bigquery::BigqueryWarehouse;
 use questline_warehouse_duckdb::DuckdbWarehouse;
 use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     telemetry::start(tracing::level_filters::LevelFilter::INFO);
-    let mut signals = Signals::listen()?;
-    let env = Env::of_process();
-    let Listen { host, port } = Listen::read(&env)?;
-    let password = env.owned("QUESTLINE_DASHBOARD_PASSWORD");
+    let (mut signals, env) = (Signals::listen()?, Env::of_process());
+    let (viewers, Listen { host, port }) = (Viewers::read(&env)?, Listen::read(&env)?);
     anyhow::ensure!(
-        host.is_loopback() || password.is_some(),
+        host.is_loopback() || viewers != Viewers::Local,
         "QUESTLINE_DASHBOARD_PASSWORD is not set: without it the dashboard listens on loopback only"
     );
-    let meaning = "where the warehouse lies: duckdb:DIRECTORY";
-    let (_, directory) = env.location("QUESTLINE_WAREHOUSE", meaning, &["duckdb"])?;
-    let warehouse = DuckdbWarehouse::open(Path::new(directory))?;
+    let meaning = "where the warehouse lies: duckdb:DIRECTORY or bigquery:PROJECT.DATASET";
+    let kinds = ["duckdb", "bigquery"];
+    let (source, file): (Arc<dyn Ask>, _) =
+        match env.location("QUESTLINE_WAREHOUSE", meaning, &kinds)? {
+            ("duckdb", directory) => {
+                let warehouse = DuckdbWarehouse::open(Path::new(directory))?;
+                (Arc::new(warehouse.clone()), Some(warehouse))
+            }
+            (_, dataset) => {
+                let variable = |name: &str| env.owned(name);
+                (Arc::new(BigqueryWarehouse::open(dataset, variable).await?), None)
+            }
+        };
     let stop = CancellationToken::new();
     let form = |ingest| Form { ingest, key: String::new() };
-    let dashboard = routes(Config {
-        source: Arc::new(warehouse.clone()),
+    let page = routes(Config {
+        source,
         metrics: None,
         rules: Rulebook::read(&env)?.rules,
         form: env.owned("QUESTLINE_INGEST_URL").map(form),
-        password,
+        viewers,
         clock: SystemClock::shared(),
         stop: stop.clone(),
     });
+    let app = release::routes().merge(page);
+    if serve::is_lambda() {
+        return serve::lambda_streams(app).await;
+    }
     let listener = TcpListener::bind((host, port)).await?;
-    let app = release::routes().merge(dashboard);
     let (head_timeout, drain) = (HEAD_TIMEOUT, SHUTDOWN / 2);
     let limits = ServeLimits { head_timeout, connections: CONNECTIONS, drain };
     let serving = tokio::spawn(serve::http(listener, app, limits, stop.clone()));
     signals.asked().await;
     stop.cancel();
     serving.await?;
-    warehouse.close().await;
+    if let Some(warehouse) = file {
+        warehouse.close().await;
+    }
     Ok(())
 }

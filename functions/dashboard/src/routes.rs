@@ -14,7 +14,10 @@ use axum::{
     routing::{any, get},
 };
 use futures_util::{Stream, StreamExt as _, stream};
-use questline_events::{Reason, limits::DASHBOARD_STREAMS};
+use questline_events::{
+    Reason,
+    limits::{DASHBOARD_STREAM, DASHBOARD_STREAMS},
+};
 use questline_runtime::problem::Problem;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -154,7 +157,12 @@ fn live(
     events: impl Stream<Item = Event> + Send + 'static,
 ) -> Response {
     let stop = dashboard.config.stop.clone();
-    let events = events.take_until(async move { stop.cancelled().await }).map(move |event| {
+    let end = async move {
+        stop.run_until_cancelled(tokio::time::sleep(DASHBOARD_STREAM)).await;
+    };
+    // Whoever listens knows that this is no failure.
+    let again = stream::once(async { Event::default().event("again").data("null") });
+    let events = events.take_until(end).chain(again).map(move |event| {
         _ = &place;
         Ok::<_, Infallible>(event)
     });

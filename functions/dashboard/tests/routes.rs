@@ -9,21 +9,21 @@ use axum::{
     extract::ConnectInfo,
     http::{Request, Response, StatusCode},
 };
-use questline_dashboard::{Config, routes};
+use questline_dashboard::{Config, Viewers, routes};
 use questline_environment::Rulebook;
 use questline_runtime::{CancellationToken, clock::SystemClock, config::Env};
 use questline_warehouse_duckdb::DuckdbWarehouse;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
-fn app(password: Option<&str>) -> (tempfile::TempDir, Router) {
+fn app(viewers: Viewers) -> (tempfile::TempDir, Router) {
     let folder = tempfile::tempdir().unwrap();
     let app = routes(Config {
         source: Arc::new(DuckdbWarehouse::open(folder.path()).unwrap()),
         metrics: None,
         rules: Rulebook::read(&Env::of([])).unwrap().rules,
         form: None,
-        password: password.map(str::to_owned),
+        viewers,
         clock: SystemClock::shared(),
         stop: CancellationToken::new(),
     });
@@ -49,7 +49,7 @@ async fn text(response: Response<Body>) -> String {
 
 #[tokio::test]
 async fn without_a_password_only_loopback_is_let_in_and_only_by_its_name() {
-    let (_folder, app) = app(None);
+    let (_folder, app) = app(Viewers::Local);
     for (peer, headers, expected) in [
         ("127.0.0.1:9", &[("host", "127.0.0.1:8080")][..], StatusCode::OK),
         ("[::1]:9", &[("host", "[::1]:8080")], StatusCode::OK),
@@ -74,7 +74,7 @@ async fn without_a_password_only_loopback_is_let_in_and_only_by_its_name() {
 
 #[tokio::test]
 async fn with_a_password_whoever_knows_it_is_let_in_from_anywhere_and_nobody_else() {
-    let (_folder, app) = app(Some("örg:23"));
+    let (_folder, app) = app(Viewers::Password("örg:23".to_owned()));
     let basic = |pair: &str| {
         use base64::{Engine as _, prelude::BASE64_STANDARD};
         format!("Basic {}", BASE64_STANDARD.encode(pair))
@@ -97,8 +97,20 @@ async fn with_a_password_whoever_knows_it_is_let_in_from_anywhere_and_nobody_els
 }
 
 #[tokio::test]
+async fn whom_the_platform_lets_in_is_let_in() {
+    let read = |said| Viewers::read(&Env::of([("QUESTLINE_DASHBOARD_VIEWERS", said)]));
+    assert!(read("").is_ok_and(|viewers| viewers == Viewers::Local));
+    let error = read("everybody").map(|_| ()).unwrap_err().to_string();
+    assert!(error.starts_with("QUESTLINE_DASHBOARD_VIEWERS cannot be used"), "{error}");
+    let (_folder, app) = app(read("platform").unwrap());
+    let headers = [("host", "page.example"), ("x-forwarded-for", "192.0.2.1")];
+    let response = get(&app, "192.0.2.1:9", &headers, "/api/page").await;
+    assert_eq!(response.status(), StatusCode::OK);
+}
+
+#[tokio::test]
 async fn every_saved_question_is_answered_and_as_csv() {
-    let (_folder, app) = app(None);
+    let (_folder, app) = app(Viewers::Local);
     for saved in questline_stores::saved::ALL {
         let path = format!("/api/ask/{}", saved.name);
         let response = get(&app, HOME.0, HOME.1, &path).await;
@@ -116,7 +128,7 @@ async fn every_saved_question_is_answered_and_as_csv() {
 
 #[tokio::test]
 async fn what_cannot_be_answered_is_a_problem_that_names_it() {
-    let (_folder, app) = app(None);
+    let (_folder, app) = app(Viewers::Local);
     for (path, status, said) in [
         ("/api/nothing", 404, "there are /api/page"),
         ("/api/ask/ledger/nothing", 404, "no question is called `ledger/nothing`"),

@@ -58,11 +58,12 @@ pub fn app(ingest: Arc<Ingest>) -> Router {
         .route("/v1/events", post(post_events))
         .route("/v1/validate", post(post_validate))
         .layer(cors)
+        .route("/healthz", get(release::alive))
+        .route("/version", get(release::version))
         .route("/readyz", get(get_readyz))
         .route("/metrics", get(get_metrics))
         .route("/openapi.json", get(get_openapi))
         .with_state(ingest)
-        .merge(release::routes())
 }
 
 async fn post_events(

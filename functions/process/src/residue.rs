@@ -27,13 +27,13 @@ pub async fn watch(
 ) {
     let looking = async {
         loop {
+            tokio::time::sleep(PERIOD).await;
             match look(&*warehouse, clock.now_micros()).await {
                 Ok(answer) => show(&answer, &metrics),
                 Err(error) => {
                     tracing::warn!(error = &error as &dyn std::error::Error, "process.residue");
                 }
             }
-            tokio::time::sleep(PERIOD).await;
         }
     };
     _ = stop.run_until_cancelled(looking).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::Router;
-use questline_dashboard::{Config, Form};
+use questline_dashboard::{Config, Form, Viewers};
 use questline_events::Rules;
 use questline_runtime::{CancellationToken, clock::SystemClock, metrics::Metrics};
 use questline_stores::{
@@ -25,7 +25,7 @@ pub(crate) fn routes(
         metrics: Some(metrics),
         rules,
         form: Some(Form { ingest: String::new(), key: LOCAL.to_owned() }),
-        password: None,
+        viewers: Viewers::Local,
         clock: SystemClock::shared(),
         stop,
     })

@@ -136,6 +136,9 @@ pub const BOOT_SILENCE: Duration = Duration::from_secs(3 * 60);
 pub const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// A query of a person may return this many rows.
 pub const QUERY_ROWS: usize = 100_000;
+/// Bytes that BigQuery may bill for a query of a person: a day of ten million events, with all of
+/// their columns.
+pub const QUERY_BYTES: i64 = 10 << 30;
 
 /// The page shows an answer this long before it asks again: however many look at it.
 pub const DASHBOARD_FRESH: Duration = Duration::from_secs(4);
@@ -143,6 +146,8 @@ pub const DASHBOARD_FRESH: Duration = Duration::from_secs(4);
 pub const DASHBOARD_ANSWERS: usize = 64;
 /// Streams of the page at a time: each costs a question a second.
 pub const DASHBOARD_STREAMS: usize = 16;
+/// A stream of the page ends after this long, and is opened anew: a platform's request has an end.
+pub const DASHBOARD_STREAM: Duration = Duration::from_secs(4 * 60);
 /// Seconds of figures that a page sees when it is opened.
 pub const DASHBOARD_SECONDS: usize = 300;
 

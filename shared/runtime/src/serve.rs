@@ -81,17 +81,40 @@ where
 /// # Errors
 /// If the runtime API cannot be spoken to.
 pub async fn lambda(app: Router) -> anyhow::Result<()> {
-    let app = app.map_request(|mut request: lambda_http::Request| {
-        if let Some(peer) = source(&request) {
-            request.extensions_mut().insert(ConnectInfo(peer));
-        }
-        request.map(Body::new)
-    });
-    let app = tower::service_fn(move |request: lambda_http::Request| {
+    lambda_http::run(traced(app)).await.map_err(|error| anyhow::anyhow!(error))
+}
+
+/// As [`lambda`], and what an answer has is sent as it comes: the function's URL has to stream.
+///
+/// # Errors
+/// If the runtime API cannot be spoken to.
+pub async fn lambda_streams(app: Router) -> anyhow::Result<()> {
+    let streaming = lambda_http::run_with_streaming_response(traced(app));
+    streaming.await.map_err(|error| anyhow::anyhow!(error))
+}
+
+/// The app as Lambda calls it, each request within the trace that it belongs to.
+fn traced(
+    app: Router,
+) -> impl tower::Service<
+    lambda_http::Request,
+    Response = Response,
+    Error = Infallible,
+    Future = impl Future<Output = Result<Response, Infallible>> + Send,
+> + Clone
++ Send
++ 'static {
+    tower::service_fn(move |request: lambda_http::Request| {
         let span = span_of(&request);
-        app.clone().oneshot(request).instrument(span)
-    });
-    lambda_http::run(app).await.map_err(|error| anyhow::anyhow!(error))
+        app.clone().oneshot(from_lambda(request)).instrument(span)
+    })
+}
+
+fn from_lambda(mut request: lambda_http::Request) -> Request<Body> {
+    if let Some(peer) = source(&request) {
+        request.extensions_mut().insert(ConnectInfo(peer));
+    }
+    request.map(Body::new)
 }
 
 /// The address that Lambda says the request came from.

@@ -47,8 +47,8 @@ def skopeo(words, state):
     elif words[0] == "copy":
         state["images"][words[-1].removeprefix("docker://")] = words[-2].removeprefix("oci:")
     else:
-        real = next(p for p in os.environ["PATH"].split(":")[1:] if Path(p, "skopeo").exists())
-        os.execv(f"{real}/skopeo", ["skopeo", *words])
+        others = (Path(p, "skopeo") for p in os.environ["PATH"].split(":") if p != str(HOME))
+        os.execv(next(path for path in others if path.exists()), ["skopeo", *words])
 
 
 def gcloud(words, state):

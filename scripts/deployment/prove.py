@@ -156,6 +156,8 @@ class RuntimeApi(http.server.BaseHTTPRequestHandler):
 def on_lambda(made):
     """The program in a zip as Lambda starts it: its release, and seconds to its first request for work."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), RuntimeApi)
+    # The function is killed in the middle of its next question.
+    server.handle_error = lambda *_: None
     server.asked, server.answered, server.over = (threading.Event() for _ in range(3))
     function = Path(made.archive).stem
     server.event = question(function)

@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
@@ -20,7 +21,7 @@ class Deploy(unittest.TestCase):
         self.home = Path(tempfile.mkdtemp())
         for program in ["gcloud", "aws", "skopeo"]:
             shim = self.home / program
-            shim.write_text(f'#!/bin/sh\nexec python3 {ROOT}/scripts/deployment/cloud.py {program} "$@"\n')
+            shim.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT}/scripts/deployment/cloud.py {program} "$@"\n')
             shim.chmod(0o755)
         self.state(
             images={}, revisions={"old": "http://127.0.0.1:9"}, traffic={"old": 100}, tags={},
@@ -55,7 +56,8 @@ class Deploy(unittest.TestCase):
             # Everything is set up: the tests' own packages are enough.
             "QUESTLINE_CROSS": "",
         }
-        command = [ROOT / "scripts/deploy", function, "--platform", platform, "--profile", "dev"]
+        # By this very Python: a wrapper of another one may put its own programs before the cloud's.
+        command = [sys.executable, ROOT / "scripts/deploy", function, "--platform", platform, "--profile", "dev"]
         done = subprocess.run(
             [*command, "--to", GCP if platform == "gcp" else AWS, "--watch", "1", *more],
             env=env, capture_output=True, text=True, check=False,
@@ -128,7 +130,7 @@ class Deploy(unittest.TestCase):
             (["ingest", "--platform", "gcp", "--to", "nowhere", "--dry-run"], 1, "no place for images"),
         ]:
             done = subprocess.run(
-                [ROOT / "scripts/deploy", *words],
+                [sys.executable, ROOT / "scripts/deploy", *words],
                 env={**os.environ, "QUESTLINE_CROSS": ""}, capture_output=True, text=True, check=False,
             )  # fmt: skip
             self.assertEqual(done.returncode, code, done.stderr)

@@ -191,7 +191,7 @@ fn record_headers(
         (CLIENT_IP, address.as_deref()),
         (SENT_AT, sent_at),
         (S2S, arrival.key.server_to_server.then_some("1")),
-        (TRACEPARENT, trace.filter(|trace| trace.len() == 55)),
+        (TRACEPARENT, trace.filter(|trace| telemetry::is_context(trace))),
     ];
     let needed = [
         (APP_ID, arrival.key.app.as_str()),

@@ -191,7 +191,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
 /// A request that belongs to a trace goes on with it. Its query string is nobody's business.
 fn span_of<B>(request: &Request<B>) -> Span {
     let header = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
-    header.map_or_else(Span::none, |traceparent| {
+    header.filter(|header| telemetry::is_context(header)).map_or_else(Span::none, |traceparent| {
         let (method, path) = (request.method().as_str(), request.uri().path());
         telemetry::span(tracing::info_span!("http.request", traceparent, method, path), traceparent)
     })

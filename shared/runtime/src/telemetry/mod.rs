@@ -14,7 +14,7 @@ use once_cell::sync::OnceCell;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
-pub use trace::{TRACEPARENT, is_sampled, onward, span};
+pub use trace::{TRACEPARENT, is_context, is_sampled, onward, span};
 use tracing_subscriber::{
     EnvFilter, Layer as _, filter::LevelFilter, fmt, layer::SubscriberExt as _,
     util::SubscriberInitExt as _,

@@ -45,6 +45,12 @@ impl Trace {
     }
 }
 
+/// Whether this is a trace context at all.
+#[must_use]
+pub fn is_context(traceparent: &str) -> bool {
+    Trace::parse(traceparent).is_some()
+}
+
 /// Whether the trace that this context belongs to is kept.
 #[must_use]
 pub fn is_sampled(traceparent: &str) -> bool {

@@ -5,104 +5,118 @@
 SELECT
   *
 FROM (
-  SELECT
-    received_at,
-    'accepted' AS verdict,
-    app_id,
-    event_id,
-    user_id,
-    event_type,
-    event_name,
-    timestamp,
-    session_id,
-    level_id,
-    moves_used,
-    time_seconds,
-    duration_sec,
-    CAST(price_usd AS DOUBLE) AS price_usd,
-    transaction_id,
-    platform,
-    app_version,
-    country,
-    device_category,
-    device_tier,
-    is_paying_user,
-    days_since_install,
-    CASE WHEN parameters IS NULL THEN NULL ELSE CAST(TO_JSON(parameters) AS TEXT) END AS parameters,
-    CASE WHEN extras IS NULL THEN NULL ELSE CAST(TO_JSON(extras) AS TEXT) END AS extras,
-    CAST(NULL AS TEXT) AS detail,
-    CAST(NULL AS TEXT) AS key_base64,
-    CAST(NULL AS TEXT) AS raw_base64,
-    source_log,
-    source_partition,
-    source_offset
-  FROM events
-  WHERE
-    event_date >= CAST('1970-01-01' AS DATE)
-    AND received_at >= $2
-    AND received_at < $3
-    AND (
-      $4 IS NULL OR app_id = $4
-    )
-    AND (
-      $5 IS NULL OR user_id = $5
-    )
-    AND (
-      $6 IS NULL OR event_type = $6
-    )
-    AND (
-      $7 IS NULL OR app_version = $7
-    )
-    AND (
-      $8 IS NULL OR $8 = 'accepted'
-    )
+  (
+    SELECT
+      received_at,
+      'accepted' AS verdict,
+      app_id,
+      event_id,
+      user_id,
+      event_type,
+      event_name,
+      timestamp,
+      session_id,
+      level_id,
+      moves_used,
+      time_seconds,
+      duration_sec,
+      CAST(price_usd AS DOUBLE) AS price_usd,
+      transaction_id,
+      platform,
+      app_version,
+      country,
+      device_category,
+      device_tier,
+      is_paying_user,
+      days_since_install,
+      CASE WHEN parameters IS NULL THEN NULL ELSE CAST(TO_JSON(parameters) AS TEXT) END AS parameters,
+      CASE WHEN extras IS NULL THEN NULL ELSE CAST(TO_JSON(extras) AS TEXT) END AS extras,
+      CAST(NULL AS TEXT) AS detail,
+      CAST(NULL AS TEXT) AS key_base64,
+      CAST(NULL AS TEXT) AS raw_base64,
+      source_log,
+      source_partition,
+      source_offset
+    FROM events
+    WHERE
+      event_date >= CAST('1970-01-01' AS DATE)
+      AND received_at >= $2
+      AND received_at < $3
+      AND (
+        $4 IS NULL OR app_id = $4
+      )
+      AND (
+        $5 IS NULL OR user_id = $5
+      )
+      AND (
+        $6 IS NULL OR event_type = $6
+      )
+      AND (
+        $7 IS NULL OR app_version = $7
+      )
+      AND (
+        $8 IS NULL OR $8 = 'accepted'
+      )
+    ORDER BY
+      received_at DESC,
+      source_partition DESC,
+      source_offset DESC
+    LIMIT $1
+  )
   UNION ALL
-  SELECT
-    received_at,
-    reason,
-    app_id,
-    NULL,
-    NULL,
-    NULL,
-    NULL,
-    NULL,
-    NULL,
-    NULL,
-    NULL,
-    NULL,
-    NULL,
-    NULL,
-    NULL,
-    NULL,
-    NULL,
-    NULL,
-    NULL,
-    NULL,
-    NULL,
-    NULL,
-    NULL,
-    NULL,
-    detail,
-    TO_BASE64(record_key),
-    TO_BASE64(raw),
-    source_log,
-    source_partition,
-    source_offset
-  FROM events_dlq
-  WHERE
-    received_at >= $2
-    AND received_at < $3
-    AND (
-      $4 IS NULL OR app_id = $4
-    )
-    AND (
-      $9 IS NULL OR TO_BASE64(record_key) = $9
-    )
-    AND $6 IS NULL
-    AND $7 IS NULL
-    AND (
-      $8 IS NULL OR $8 = reason OR $8 = 'dead_lettered'
-    )
+  (
+    SELECT
+      received_at,
+      reason,
+      app_id,
+      CAST(NULL AS TEXT),
+      CAST(NULL AS TEXT),
+      CAST(NULL AS BIGINT),
+      CAST(NULL AS TEXT),
+      CAST(NULL AS TIMESTAMPTZ),
+      CAST(NULL AS TEXT),
+      CAST(NULL AS TEXT),
+      CAST(NULL AS BIGINT),
+      CAST(NULL AS DOUBLE),
+      CAST(NULL AS DOUBLE),
+      CAST(NULL AS DOUBLE),
+      CAST(NULL AS TEXT),
+      CAST(NULL AS TEXT),
+      CAST(NULL AS TEXT),
+      CAST(NULL AS TEXT),
+      CAST(NULL AS TEXT),
+      CAST(NULL AS TEXT),
+      CAST(NULL AS BOOLEAN),
+      CAST(NULL AS BIGINT),
+      CAST(NULL AS TEXT),
+      CAST(NULL AS TEXT),
+      detail,
+      TO_BASE64(record_key),
+      TO_BASE64(raw),
+      source_log,
+      source_partition,
+      source_offset
+    FROM events_dlq
+    WHERE
+      received_at >= $2
+      AND received_at < $3
+      AND (
+        $4 IS NULL OR app_id = $4
+      )
+      AND (
+        $9 IS NULL OR TO_BASE64(record_key) = $9
+      )
+      AND $6 IS NULL
+      AND $7 IS NULL
+      AND (
+        $8 IS NULL OR $8 = reason OR $8 = 'dead_lettered'
+      )
+    ORDER BY
+      received_at DESC,
+      source_partition DESC,
+      source_offset DESC
+    LIMIT $1
+  )
 )
 ORDER BY
   received_at DESC,

@@ -5,7 +5,7 @@ CREATE OR REPLACE VIEW events_1min AS
 WITH uncounted AS (
   /* Written where the platform owns the offsets: a source position may come more than once. */
   SELECT DISTINCT
-    DATE_TRUNC('MINUTE', timestamp) AS window_start,
+    MAKE_TIMESTAMPTZ(EPOCH_US(timestamp) // 60000000 * 60000000) AS window_start,
     app_id,
     event_type,
     level_id,
@@ -38,10 +38,10 @@ WITH uncounted AS (
     level_id
 ), closed_days AS (
   SELECT DISTINCT
-    CAST(window_start AS DATE) AS event_date
+    MAKE_DATE(CAST(EPOCH_US(window_start) // 86400000000 AS INT)) AS event_date
   FROM events_1min_closed
   WHERE
-    NOT CAST(window_start AS DATE) IN (
+    NOT MAKE_DATE(CAST(EPOCH_US(window_start) // 86400000000 AS INT)) IN (
       SELECT
         event_date
       FROM stale_days
@@ -55,7 +55,7 @@ SELECT
   CAST(SUM(events) AS BIGINT) AS events
 FROM parts
 WHERE
-  NOT CAST(window_start AS DATE) IN (
+  NOT MAKE_DATE(CAST(EPOCH_US(window_start) // 86400000000 AS INT)) IN (
     SELECT
       event_date
     FROM closed_days
@@ -74,7 +74,7 @@ SELECT
   events
 FROM events_1min_closed
 WHERE
-  CAST(window_start AS DATE) IN (
+  MAKE_DATE(CAST(EPOCH_US(window_start) // 86400000000 AS INT)) IN (
     SELECT
       event_date
     FROM closed_days

@@ -1,7 +1,7 @@
 -- Derived from query.sql by scripts/derive-sql: change that one.
 -- $1 date
 SELECT
-  DATE_TRUNC('MINUTE', timestamp) AS window_start,
+  MAKE_TIMESTAMPTZ(EPOCH_US(timestamp) // 60000000 * 60000000) AS window_start,
   app_id,
   event_type,
   level_id,
@@ -10,7 +10,7 @@ FROM day_rows
 WHERE
   event_date = $1
 GROUP BY
-  DATE_TRUNC('MINUTE', timestamp),
+  MAKE_TIMESTAMPTZ(EPOCH_US(timestamp) // 60000000 * 60000000),
   app_id,
   event_type,
   level_id;

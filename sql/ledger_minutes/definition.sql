@@ -5,13 +5,18 @@
 -- it is open until what was in the log when the run last wrote is processed.
 CREATE OR REPLACE VIEW ledger_minutes AS
 WITH pages AS (
+  -- Ingest's and a run's pages travel through the log, and may come twice.
   SELECT *
   FROM ledger
-  WHERE hop IN ('ingest', 'reprocess', 'process')
-  QUALIFY hop = 'process' OR ROW_NUMBER() OVER (
+  WHERE hop IN ('ingest', 'reprocess')
+  QUALIFY ROW_NUMBER() OVER (
     PARTITION BY hop, log_id, source, seq, app_id, minute
     ORDER BY written_at
   ) = 1
+  UNION ALL
+  SELECT *
+  FROM ledger
+  WHERE hop = 'process'
 ),
 closed AS (
   SELECT log_id, MAX(minute) AS through
@@ -21,14 +26,14 @@ closed AS (
 ),
 written AS (
   SELECT DISTINCT log_id, source, minute
-  FROM pages
+  FROM ledger
   WHERE hop = 'ingest' AND complete
 ),
 -- Runs of reprocess: whether they ended in order, and from when on everything of them is read.
 runs AS (
   SELECT log_id, source, LOGICAL_OR(closing) AS ended, MAX(written_at) AS last_written
-  FROM pages
-  WHERE STARTS_WITH(source, 'reprocess-')
+  FROM ledger
+  WHERE hop IN ('ingest', 'reprocess', 'process') AND STARTS_WITH(source, 'reprocess-')
   GROUP BY log_id, source
 ),
 counted AS (

@@ -6,17 +6,23 @@
 /* it is open until what was in the log when the run last wrote is processed. */
 CREATE OR REPLACE VIEW ledger_minutes AS
 WITH pages AS (
+  /* Ingest's and a run's pages travel through the log, and may come twice. */
   SELECT
     *
   FROM ledger
   WHERE
-    hop IN ('ingest', 'reprocess', 'process')
+    hop IN ('ingest', 'reprocess')
   QUALIFY
-    hop = 'process'
-    OR ROW_NUMBER() OVER (
+    ROW_NUMBER() OVER (
       PARTITION BY hop, log_id, source, seq, app_id, minute
       ORDER BY written_at NULLS FIRST
     ) = 1
+  UNION ALL
+  SELECT
+    *
+  FROM ledger
+  WHERE
+    hop = 'process'
 ), closed AS (
   SELECT
     log_id,
@@ -31,7 +37,7 @@ WITH pages AS (
     log_id,
     source,
     minute
-  FROM pages
+  FROM ledger
   WHERE
     hop = 'ingest' AND complete
 ), runs /* Runs of reprocess: whether they ended in order, and from when on everything of them is read. */ AS (
@@ -40,9 +46,9 @@ WITH pages AS (
     source,
     BOOL_OR(CAST(closing AS BOOLEAN)) AS ended,
     MAX(written_at) AS last_written
-  FROM pages
+  FROM ledger
   WHERE
-    STARTS_WITH(source, 'reprocess-')
+    hop IN ('ingest', 'reprocess', 'process') AND STARTS_WITH(source, 'reprocess-')
   GROUP BY
     log_id,
     source

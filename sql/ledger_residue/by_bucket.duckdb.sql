@@ -13,33 +13,39 @@ WITH minutes AS (
     )
 ), kept AS (
   SELECT
-    DATE_TRUNC('MINUTE', received_at) AS minute,
+    MAKE_TIMESTAMPTZ(EPOCH_US(received_at) // 60000000 * 60000000) AS minute,
     COUNT(*) AS records
   FROM events
   WHERE
     event_date >= CAST('1970-01-01' AS DATE)
     AND received_at >= $2
-    AND DATE_TRUNC('MINUTE', received_at) < $3
-    AND DATE_TRUNC('MINUTE', received_at) >= $2
+    AND received_at < (
+      CAST($3 AS TIMESTAMPTZ) + INTERVAL '1' MINUTE
+    )
+    AND MAKE_TIMESTAMPTZ(EPOCH_US(received_at) // 60000000 * 60000000) < $3
+    AND MAKE_TIMESTAMPTZ(EPOCH_US(received_at) // 60000000 * 60000000) >= $2
     AND (
       $4 IS NULL OR app_id = $4
     )
   GROUP BY
-    DATE_TRUNC('MINUTE', received_at)
+    MAKE_TIMESTAMPTZ(EPOCH_US(received_at) // 60000000 * 60000000)
   UNION ALL
   SELECT
-    DATE_TRUNC('MINUTE', received_at) AS minute,
+    MAKE_TIMESTAMPTZ(EPOCH_US(received_at) // 60000000 * 60000000) AS minute,
     COUNT(*) AS records
   FROM events_dlq
   WHERE
     received_at >= $2
-    AND DATE_TRUNC('MINUTE', received_at) < $3
-    AND DATE_TRUNC('MINUTE', received_at) >= $2
+    AND received_at < (
+      CAST($3 AS TIMESTAMPTZ) + INTERVAL '1' MINUTE
+    )
+    AND MAKE_TIMESTAMPTZ(EPOCH_US(received_at) // 60000000 * 60000000) < $3
+    AND MAKE_TIMESTAMPTZ(EPOCH_US(received_at) // 60000000 * 60000000) >= $2
     AND (
       $4 IS NULL OR app_id = $4
     )
   GROUP BY
-    DATE_TRUNC('MINUTE', received_at)
+    MAKE_TIMESTAMPTZ(EPOCH_US(received_at) // 60000000 * 60000000)
 ), differing AS (
   SELECT
     minute
@@ -66,9 +72,14 @@ WITH minutes AS (
     source_offset
   FROM events
   INNER JOIN differing
-    ON differing.minute = DATE_TRUNC('MINUTE', received_at)
+    ON differing.minute = MAKE_TIMESTAMPTZ(EPOCH_US(received_at) // 60000000 * 60000000)
   WHERE
-    event_date >= CAST('1970-01-01' AS DATE) AND (
+    event_date >= CAST('1970-01-01' AS DATE)
+    AND received_at >= $2
+    AND received_at < (
+      CAST($3 AS TIMESTAMPTZ) + INTERVAL '1' MINUTE
+    )
+    AND (
       $4 IS NULL OR app_id = $4
     )
   UNION
@@ -79,9 +90,15 @@ WITH minutes AS (
     source_offset
   FROM events_dlq
   INNER JOIN differing
-    ON differing.minute = DATE_TRUNC('MINUTE', received_at)
+    ON differing.minute = MAKE_TIMESTAMPTZ(EPOCH_US(received_at) // 60000000 * 60000000)
   WHERE
-    $4 IS NULL OR app_id = $4
+    received_at >= $2
+    AND received_at < (
+      CAST($3 AS TIMESTAMPTZ) + INTERVAL '1' MINUTE
+    )
+    AND (
+      $4 IS NULL OR app_id = $4
+    )
 ), hops AS (
   SELECT
     'ingest' AS hop,

@@ -13,6 +13,7 @@ kept AS (
   FROM events
   WHERE event_date >= DATE '1970-01-01'
     AND received_at >= @from_time
+    AND received_at < TIMESTAMP_ADD(CAST(@to_time AS TIMESTAMP), INTERVAL 1 MINUTE)
     AND TIMESTAMP_TRUNC(received_at, MINUTE) < @to_time
     AND TIMESTAMP_TRUNC(received_at, MINUTE) >= @from_time
     AND (@app_id IS NULL OR app_id = @app_id)
@@ -21,6 +22,7 @@ kept AS (
   SELECT TIMESTAMP_TRUNC(received_at, MINUTE) AS minute, COUNT(*) AS records
   FROM events_dlq
   WHERE received_at >= @from_time
+    AND received_at < TIMESTAMP_ADD(CAST(@to_time AS TIMESTAMP), INTERVAL 1 MINUTE)
     AND TIMESTAMP_TRUNC(received_at, MINUTE) < @to_time
     AND TIMESTAMP_TRUNC(received_at, MINUTE) >= @from_time
     AND (@app_id IS NULL OR app_id = @app_id)
@@ -42,12 +44,17 @@ positions AS (
   SELECT DISTINCT source_log, minute, source_partition, source_offset
   FROM events
   INNER JOIN differing ON differing.minute = TIMESTAMP_TRUNC(received_at, MINUTE)
-  WHERE event_date >= DATE '1970-01-01' AND (@app_id IS NULL OR app_id = @app_id)
+  WHERE event_date >= DATE '1970-01-01'
+    AND received_at >= @from_time
+    AND received_at < TIMESTAMP_ADD(CAST(@to_time AS TIMESTAMP), INTERVAL 1 MINUTE)
+    AND (@app_id IS NULL OR app_id = @app_id)
   UNION DISTINCT
   SELECT DISTINCT source_log, minute, source_partition, source_offset
   FROM events_dlq
   INNER JOIN differing ON differing.minute = TIMESTAMP_TRUNC(received_at, MINUTE)
-  WHERE @app_id IS NULL OR app_id = @app_id
+  WHERE received_at >= @from_time
+    AND received_at < TIMESTAMP_ADD(CAST(@to_time AS TIMESTAMP), INTERVAL 1 MINUTE)
+    AND (@app_id IS NULL OR app_id = @app_id)
 ),
 hops AS (
   SELECT 'ingest' AS hop, minute, state, received - stored - rejected - deferred AS residue

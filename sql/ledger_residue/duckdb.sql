@@ -8,7 +8,7 @@ WITH positions AS (
   SELECT DISTINCT
     source_log AS log_id,
     app_id,
-    DATE_TRUNC('MINUTE', received_at) AS minute,
+    MAKE_TIMESTAMPTZ(EPOCH_US(received_at) // 60000000 * 60000000) AS minute,
     source_partition,
     source_offset
   FROM events
@@ -19,7 +19,7 @@ WITH positions AS (
   SELECT DISTINCT
     source_log,
     app_id,
-    DATE_TRUNC('MINUTE', received_at),
+    MAKE_TIMESTAMPTZ(EPOCH_US(received_at) // 60000000 * 60000000),
     source_partition,
     source_offset
   FROM events_dlq

@@ -37,14 +37,14 @@ WITH players AS (
     user_id
 ), started AS (
   SELECT
-    CAST(window_start AS DATE) AS event_date,
+    MAKE_DATE(CAST(EPOCH_US(window_start) // 86400000000 AS INT)) AS event_date,
     app_id,
     level_id,
     SUM(events) AS starts
   FROM events_1min
   WHERE
-    CAST(window_start AS DATE) >= CAST($2 AS DATE)
-    AND CAST(window_start AS DATE) <= CAST($3 AS DATE)
+    window_start >= CAST(CAST($2 AS DATE) AS TIMESTAMPTZ)
+    AND window_start < CAST(CAST($3 AS DATE) + INTERVAL '1' DAY AS TIMESTAMPTZ)
     AND event_type = 1001
     AND NOT level_id IS NULL
   GROUP BY

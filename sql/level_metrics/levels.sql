@@ -22,8 +22,8 @@ WITH players AS (
 started AS (
   SELECT DATE(window_start) AS event_date, app_id, level_id, SUM(events) AS starts
   FROM events_1min
-  WHERE DATE(window_start) >= DATE(@from_time)
-    AND DATE(window_start) <= DATE(@to_time)
+  WHERE window_start >= CAST(DATE(@from_time) AS TIMESTAMP)
+    AND window_start < CAST(DATE_ADD(DATE(@to_time), INTERVAL 1 DAY) AS TIMESTAMP)
     AND event_type = 1001
     AND level_id IS NOT NULL
   GROUP BY event_date, app_id, level_id

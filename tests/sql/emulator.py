@@ -4,7 +4,6 @@ The emulator is DuckDB behind a translation of its own. That both agree proves l
 GoogleSQL's reference implementation does; what it adds is the interface and the DDL.
 """
 
-import base64
 import datetime as dt
 import importlib.util
 import json
@@ -143,8 +142,6 @@ def parameter(name, value, kind):
         value = value.isoformat()
     elif isinstance(value, bool):
         value = str(value).lower()
-    elif isinstance(value, bytes):
-        value = base64.b64encode(value).decode()
     elif value is not None:
         value = str(value)
     return {"name": name, "parameterType": {"type": kind}, "parameterValue": {"value": value}}

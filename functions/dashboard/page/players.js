@@ -125,5 +125,5 @@ export function start(section) {
   panel(panels, { title: "Retention", note: "of those first seen on a day, who came back", question: days, empty, every: 30, draw: retention });
   panel(panels, { title: "Revenue", controls: cells(), question: paid, empty, every: 30, draw: revenue });
   panel(panels, { title: "Payers", note: "who paid something on a day", question: paid, empty, every: 30, draw: payers });
-  panel(panels, { title: "Revenue per active player", note: "ARPDAU", question: paid, empty, every: 30, draw: means });
+  panel(panels, { title: "Revenue per active player", note: "ARPDAU", question: paid, empty, every: 30, wide: true, draw: means });
 }

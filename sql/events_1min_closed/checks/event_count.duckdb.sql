@@ -5,14 +5,14 @@
 /* last 7 closed days that had events. Until there are 7, event_count_so_far warns. */
 WITH days AS (
   SELECT
-    CAST(window_start AS DATE) AS event_date,
+    MAKE_DATE(CAST(EPOCH_US(window_start) // 86400000000 AS INT)) AS event_date,
     CAST(SUM(events) AS BIGINT) AS events
   FROM events_1min_closed
   WHERE
     window_start >= CAST(CAST($1 AS DATE) - 30 AS TIMESTAMPTZ)
     AND window_start < CAST(CAST($1 AS DATE) + 1 AS TIMESTAMPTZ)
   GROUP BY
-    CAST(window_start AS DATE)
+    MAKE_DATE(CAST(EPOCH_US(window_start) // 86400000000 AS INT))
 ), before AS (
   SELECT
     events

@@ -5,14 +5,14 @@
 /* 1 to 6 closed days that had events. From 7 on, event_count says so, and fails. */
 WITH days AS (
   SELECT
-    CAST(window_start AS DATE) AS event_date,
+    MAKE_DATE(CAST(EPOCH_US(window_start) // 86400000000 AS INT)) AS event_date,
     CAST(SUM(events) AS BIGINT) AS events
   FROM events_1min_closed
   WHERE
     window_start >= CAST(CAST($1 AS DATE) - 30 AS TIMESTAMPTZ)
     AND window_start < CAST(CAST($1 AS DATE) + 1 AS TIMESTAMPTZ)
   GROUP BY
-    CAST(window_start AS DATE)
+    MAKE_DATE(CAST(EPOCH_US(window_start) // 86400000000 AS INT))
 ), before AS (
   SELECT
     events

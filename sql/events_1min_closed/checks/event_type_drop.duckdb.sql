@@ -6,7 +6,7 @@
 /* left alone: chance alone halves that. */
 WITH counts AS (
   SELECT
-    CAST(window_start AS DATE) AS event_date,
+    MAKE_DATE(CAST(EPOCH_US(window_start) // 86400000000 AS INT)) AS event_date,
     app_id,
     event_type,
     CAST(SUM(events) AS BIGINT) AS events
@@ -15,7 +15,7 @@ WITH counts AS (
     window_start >= CAST(CAST($1 AS DATE) - 30 AS TIMESTAMPTZ)
     AND window_start < CAST(CAST($1 AS DATE) + 1 AS TIMESTAMPTZ)
   GROUP BY
-    CAST(window_start AS DATE),
+    MAKE_DATE(CAST(EPOCH_US(window_start) // 86400000000 AS INT)),
     app_id,
     event_type
 ), before AS (

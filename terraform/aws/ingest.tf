@@ -4,7 +4,7 @@ locals {
   # /metrics is not among them, so it is not reachable from outside.
   _routes = toset([
     "POST /v1/events", "POST /v1/validate", "OPTIONS /v1/events", "OPTIONS /v1/validate",
-    "GET /healthz", "GET /readyz", "GET /openapi.json",
+    "GET /healthz", "GET /version", "GET /readyz", "GET /openapi.json",
   ])
 }
 

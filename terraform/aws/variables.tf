@@ -23,6 +23,11 @@ variable "google" {
     condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.google.project))
     error_message = "google.project is no project id; `gcloud projects list` shows them in its first column."
   }
+
+  validation {
+    condition     = can(regex("^([A-Z]{2,4}|[a-z]+-[a-z]+[0-9]+)$", var.google.location))
+    error_message = "google.location is no location of BigQuery: write US, EU, or a region of Google's such as europe-west1 (one of AWS is written otherwise)."
+  }
 }
 
 variable "kafka" {
@@ -52,6 +57,11 @@ variable "kafka_password_version" {
   description = "A greater number writes kafka_password anew."
   type        = number
   default     = 1
+
+  validation {
+    condition     = var.kafka_password_version >= 1 && floor(var.kafka_password_version) == var.kafka_password_version
+    error_message = "kafka_password_version counts from 1: take the number before, plus 1."
+  }
 }
 
 variable "prefix" {

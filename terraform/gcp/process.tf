@@ -66,6 +66,7 @@ resource "google_cloud_run_v2_worker_pool" "process" {
           {
             QUESTLINE_KAFKA_USER = google_service_account.process.email
             QUESTLINE_WAREHOUSE  = local.warehouse
+            GOOGLE_CLOUD_PROJECT = var.project
           },
           var.geo_database == "" ? {} : { QUESTLINE_GEO_DB = "/lookups/${var.geo_database}" },
         )

@@ -41,6 +41,11 @@ variable "geo_database" {
   description = "Object in the bucket of lookups that is a MaxMind-format database; without one geography stays NULL."
   type        = string
   default     = ""
+
+  validation {
+    condition     = can(regex("^([A-Za-z0-9._-][A-Za-z0-9./_-]*)?$", var.geo_database))
+    error_message = "geo_database is an object's name within the bucket of lookups, such as country.mmdb: no gs://, and no / before it."
+  }
 }
 
 variable "images" {

@@ -75,7 +75,9 @@ impl Bigquery {
         input.write_all(line.as_bytes()).expect("it reads");
         let mut answer = String::new();
         self.said.read_line(&mut answer).expect("its answer");
-        answer.trim().parse().unwrap_or_else(|_| panic!("not taken: {:.200}", line))
+        let taken = answer.trim().parse();
+        assert!(taken.is_ok(), "not taken: {line:.200}");
+        taken.unwrap_or_default()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use anyhow::Context as _;
-use axum::{Router, routing::get};
+use axum::routing::get;
 use questline_daily_aggregate::{
     DailyRun, Ports,
     directory::Directory,
@@ -16,6 +16,7 @@ use questline_runtime::{
     clock::SystemClock,
     config::{Env, Listen},
     metrics::Metrics,
+    release,
     serve::{self, ServeLimits, Signals},
     telemetry,
 };
@@ -54,8 +55,7 @@ async fn main() -> anyhow::Result<()> {
         let Listen { host, port } = Listen::read(&env)?;
         let listener = TcpListener::bind((host, port)).await?;
         let stop = CancellationToken::new();
-        let app = Router::new()
-            .route("/healthz", get(|| async { "alive\n" }))
+        let app = release::routes()
             .route("/metrics", get(|| async move { metrics.text() }))
             .merge(routes(daily));
         let (head_timeout, drain) = (HEAD_TIMEOUT, SHUTDOWN / 2);

@@ -8,6 +8,7 @@ use questline_runtime::{
     CancellationToken,
     clock::SystemClock,
     config::{Env, Listen},
+    release,
     serve::{self, ServeLimits, Signals},
     telemetry,
 };
@@ -34,7 +35,7 @@ async fn main() -> anyhow::Result<()> {
         clock: SystemClock::shared(),
         stop: stop.clone(),
     });
-    let app = Router::new().route("/healthz", get(|| async { "alive\n" })).merge(page);
+    let app = release::routes().merge(page);
     if serve::is_lambda() {
         return serve::lambda_streams(app).await;
     }

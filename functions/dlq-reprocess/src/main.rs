@@ -3,7 +3,6 @@
 use std::{path::Path, sync::Arc};
 
 use anyhow::Context as _;
-use axum::{Router, routing::get};
 use questline_dlq_reprocess::{
     Reprocess,
     platform::{invoked, job},
@@ -15,6 +14,7 @@ use questline_runtime::{
     CancellationToken,
     clock::SystemClock,
     config::{Env, Listen},
+    release,
     serve::{self, ServeLimits, Signals},
     telemetry,
 };
@@ -51,8 +51,7 @@ async fn main() -> anyhow::Result<()> {
         let Listen { host, port } = Listen::read(&env)?;
         let listener = TcpListener::bind((host, port)).await?;
         let stop = CancellationToken::new();
-        let app = Router::new().route("/healthz", get(|| async { "alive\n" }));
-        let app = app.merge(routes(reprocess));
+        let app = release::routes().merge(routes(reprocess));
         let (head_timeout, drain) = (HEAD_TIMEOUT, SHUTDOWN / 2);
         let limits = ServeLimits { head_timeout, connections: CONNECTIONS, drain };
         let serving = tokio::spawn(serve::http(listener, app, limits, stop.clone()));

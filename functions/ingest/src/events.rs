@@ -15,9 +15,10 @@ use questline_events::{
     split::{Names, inspect, split},
     time,
 };
-use questline_runtime::problem::Problem;
+use questline_runtime::{problem::Problem, telemetry};
 use questline_stores::{Headers, NewRecord};
 use serde::Deserialize;
+use tracing::Instrument as _;
 
 use crate::{
     body::{admit, read, too_large, unreadable},
@@ -185,11 +186,14 @@ fn record_headers(
     let received_at = (arrival.received_at / 1_000).to_string();
     let address = arrival.address.map(|address| address.to_string());
     let trace = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
+    // What becomes of the events belongs to this request, where that is told anybody.
+    let own = trace.and_then(|_| telemetry::onward());
+    let trace = own.as_deref().or(trace);
     let optional = [
         (CLIENT_IP, address.as_deref()),
         (SENT_AT, sent_at),
         (S2S, arrival.key.server_to_server.then_some("1")),
-        (TRACEPARENT, trace.filter(|trace| trace.len() == 55)),
+        (TRACEPARENT, trace.filter(|trace| telemetry::is_context(trace))),
     ];
     let needed =
         [(APP_ID, arrival.key.app.as_str()), (RECEIVED_AT, received_at.as_str()), (INGEST, boot)];
@@ -208,7 +212,8 @@ async fn settle(ingest: &Arc<Ingest>, request: Request, taken: Taken) -> Receipt
         app: key.app.clone(),
     };
     let ingest = ingest.clone();
-    let settled = tokio::spawn(async move { delivery.run(&ingest, request).await });
+    let settled = async move { delivery.run(&ingest, request).await };
+    let settled = tokio::spawn(settled.in_current_span());
     let statuses = settled.await.unwrap_or_default();
     receipts.stored = statuses.stored();
     receipts.deferred = names.len() - receipts.stored;

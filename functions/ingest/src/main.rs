@@ -9,6 +9,7 @@ use questline_runtime::{
     clock::SystemClock,
     config::{Env, Listen},
     metrics::Metrics,
+    release::release,
     serve::{self, ServeLimits, Signals},
     telemetry,
 };
@@ -29,7 +30,7 @@ async fn main() -> anyhow::Result<()> {
     let ingest = Arc::new(ingest);
     let Listen { host, port } = Listen::read(&env)?;
     let listener = TcpListener::bind((host, port)).await?;
-    tracing::info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "ingest.start");
+    tracing::info!(address = %listener.local_addr()?, version = release(), "ingest.start");
     let book = {
         let ingest = ingest.clone();
         tokio::spawn(async move { ingest.keep_book().await })
@@ -44,5 +45,6 @@ async fn main() -> anyhow::Result<()> {
     ingest.end(Duration::from_secs(2)).await;
     book.await?;
     log.close().await;
+    telemetry::end();
     Ok(())
 }

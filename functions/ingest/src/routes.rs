@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use questline_runtime::{metrics::CONTENT_TYPE, problem::Problem};
+use questline_runtime::{metrics::CONTENT_TYPE, problem::Problem, release};
 use tower_http::cors::{Any, CorsLayer};
 
 use crate::{
@@ -58,7 +58,8 @@ pub fn app(ingest: Arc<Ingest>) -> Router {
         .route("/v1/events", post(post_events))
         .route("/v1/validate", post(post_validate))
         .layer(cors)
-        .route("/healthz", get(|| async { "alive\n" }))
+        .route("/healthz", get(release::alive))
+        .route("/version", get(release::version))
         .route("/readyz", get(get_readyz))
         .route("/metrics", get(get_metrics))
         .route("/openapi.json", get(get_openapi))

@@ -102,7 +102,7 @@ async fn answers_are_as_described() {
         described(&ingest, keyless, 401).await;
     }
     described(&ingest, with("content-encoding", "lzma", event("c")), 415).await;
-    for path in ["/healthz", "/readyz", "/openapi.json"] {
+    for path in ["/healthz", "/version", "/readyz", "/openapi.json"] {
         described(&ingest, get(path), 200).await;
     }
     described(&ingest, get("/metrics"), 401).await;

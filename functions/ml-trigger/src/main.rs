@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use axum::{Router, routing::get};
+use axum::routing::get;
 use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, SHUTDOWN};
 use questline_google::{Google, Work};
 use questline_ml_trigger::{Places, Spec, Terms, Trigger, platform};
@@ -12,6 +12,7 @@ use questline_runtime::{
     clock::SystemClock,
     config::{Env, Listen},
     metrics::Metrics,
+    release,
     serve::{self, ServeLimits, Signals},
     telemetry,
 };
@@ -43,8 +44,7 @@ async fn main() -> anyhow::Result<()> {
     }
     let Listen { host, port } = Listen::read(&env)?;
     let (listener, stop) = (TcpListener::bind((host, port)).await?, CancellationToken::new());
-    let app = Router::new()
-        .route("/healthz", get(|| async { "alive\n" }))
+    let app = release::routes()
         .route("/metrics", get(|| async move { metrics.text() }))
         .merge(platform::routes(trigger.clone()));
     let (head_timeout, drain) = (HEAD_TIMEOUT, SHUTDOWN / 2);

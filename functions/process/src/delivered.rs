@@ -30,6 +30,7 @@ use crate::{
     judge::{count, judge},
     outputs,
     ownership::Settled,
+    traces,
 };
 
 /// Between two attempts at the warehouse.
@@ -112,6 +113,7 @@ impl Delivered {
             let rows = outputs::rows(&mut batch, log_id, &[], now, Vec::new())?;
             let row_records = std::mem::take(&mut batch.row_records);
             let totals = batch.totals.clone();
+            traces::tell(&batch, records);
             let produced = outputs::produced(&mut batch, records, log_id, postmark);
             drop(batch);
             match self.write(&rows).await {

@@ -9,6 +9,8 @@ mod outputs;
 mod ownership;
 pub mod platform;
 mod processor;
+pub mod residue;
+mod traces;
 
 pub use delivered::Delivered;
 pub use processor::Processor;

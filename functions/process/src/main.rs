@@ -3,15 +3,16 @@
 
 use std::sync::Arc;
 
-use axum::{Router, routing::get};
+use axum::routing::get;
 use questline_environment::Rulebook;
 use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, SHUTDOWN};
-use questline_process::{Delivered, GROUP, Processor, platform};
+use questline_process::{Delivered, GROUP, Processor, platform, residue};
 use questline_runtime::{
     CancellationToken,
     clock::SystemClock,
     config::{Env, Listen},
     metrics::Metrics,
+    release,
     serve::{self, ServeLimits, Signals},
     telemetry,
 };
@@ -41,9 +42,9 @@ async fn main() -> anyhow::Result<()> {
     let Listen { host, port } = Listen::read(&env)?;
     let listener = TcpListener::bind((host, port)).await?;
     let (stop, shown) = (CancellationToken::new(), metrics.clone());
-    let mut app = Router::new()
-        .route("/healthz", get(|| async { "alive\n" }))
-        .route("/metrics", get(|| async move { shown.text() }));
+    let clock = SystemClock::shared();
+    tokio::spawn(residue::watch(rows.clone(), metrics.clone(), clock.clone(), stop.clone()));
+    let mut app = release::routes().route("/metrics", get(|| async move { shown.text() }));
     let (head_timeout, drain) = (HEAD_TIMEOUT, SHUTDOWN / 4);
     let limits = ServeLimits { head_timeout, connections: CONNECTIONS, drain };
     // A service of Cloud Run is called; a worker pool, like any other process, consumes.
@@ -51,8 +52,7 @@ async fn main() -> anyhow::Result<()> {
         app = app.merge(platform::routes(delivered(rulebook)));
         None
     } else {
-        let (clock, stop) = (SystemClock::shared(), stop.clone());
-        let processor = Processor::new(rulebook, log.clone(), rows, metrics, clock, stop);
+        let processor = Processor::new(rulebook, log.clone(), rows, metrics, clock, stop.clone());
         Some(processor.run(log.join(GROUP)?))
     };
     let serving = tokio::spawn(serve::http(listener, app, limits, stop.clone()));
@@ -60,5 +60,6 @@ async fn main() -> anyhow::Result<()> {
     serving.await?;
     warehouse.close().await;
     log.close().await;
+    telemetry::end();
     ended
 }

@@ -31,6 +31,7 @@ use crate::{
     judge::{count, judge},
     outputs,
     ownership::{self, Metadata, Reach, Settled, reach, rebuild},
+    traces,
 };
 
 /// The longest wait for a first record.
@@ -330,6 +331,7 @@ impl Processor {
         judge(records, refused, &self.settled, &mut batch, &mut self.window, &mut self.brake);
         let positions = self.settled.positions(reach);
         let rows = outputs::rows(&mut batch, &self.log_id, &self.ledger_rows, now, positions);
+        traces::tell(&batch, records);
         let judged = Judged {
             rows: rows.context("rows of a batch")?,
             row_records: std::mem::take(&mut batch.row_records),

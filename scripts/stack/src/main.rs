@@ -13,7 +13,9 @@ use clap::Parser as _;
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
-    match stack::run(arguments::Arguments::parse()).await {
+    let ended = stack::run(arguments::Arguments::parse()).await;
+    questline_runtime::telemetry::end();
+    match ended {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");

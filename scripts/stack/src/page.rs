@@ -32,7 +32,7 @@ pub(crate) fn routes(
 }
 
 /// The warehouse, which may be opened after the page.
-struct Opening(Warehouse);
+pub(crate) struct Opening(pub(crate) Warehouse);
 
 #[async_trait]
 impl Ask for Opening {

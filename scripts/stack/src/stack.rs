@@ -18,6 +18,7 @@ use questline_ingest::{
 };
 use questline_log_kafka::{KafkaLog, Settings};
 use questline_log_sqlite::SqliteLog;
+use questline_process::residue;
 use questline_runtime::{
     CancellationToken,
     clock::{SystemClock, now_micros},
@@ -27,7 +28,7 @@ use questline_runtime::{
     telemetry,
 };
 use questline_stores::{Topic, log::Log};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
     arguments::{Arguments, LOCAL},
@@ -36,7 +37,9 @@ use crate::{
     figures::say,
     operator,
     operator::Operator,
-    page, players,
+    page,
+    page::Opening,
+    players,
     processing::{Processing, Warehouse},
 };
 
@@ -91,6 +94,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
 
     let keeping = ingest.clone();
     let book = tokio::spawn(async move { keeping.keep_book().await });
+    let watching = watch(warehouse.clone(), metrics.clone(), stop.clone());
     let mut processing = Processing::start(directory, &log, &metrics, warehouse, rulebook)?;
     let playing = stop.child_token();
     let players = tokio::spawn(players::play(arguments_of(&arguments, fresh), url, playing));
@@ -104,7 +108,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     };
     say("\n");
     stop.cancel();
-    for task in [serving, showing, players, expiring, closing] {
+    for task in [serving, showing, players, watching, expiring, closing] {
         task.await?;
     }
     ingest.end(Duration::from_secs(1)).await;
@@ -162,6 +166,12 @@ async fn listen(port: u16) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address)
         .await
         .with_context(|| format!("port {port} cannot be had: name another one with --port"))
+}
+
+/// Tells what is missing, as a deployed processor does.
+fn watch(warehouse: Warehouse, metrics: Arc<Metrics>, stop: CancellationToken) -> JoinHandle<()> {
+    let asked = Arc::new(Opening(warehouse));
+    tokio::spawn(residue::watch(asked, metrics, SystemClock::shared(), stop))
 }
 
 /// Drops what is past its retention, every hour.

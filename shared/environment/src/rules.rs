@@ -12,7 +12,10 @@ use questline_events::{
     registry::{self, Registry},
     version::fingerprint,
 };
-use questline_runtime::config::{Env, unusable};
+use questline_runtime::{
+    config::{Env, unusable},
+    release::release,
+};
 
 /// The device table that the project ships.
 const DEVICES: &[u8] = include_bytes!("../../events/devices.tsv");
@@ -53,8 +56,7 @@ impl Rulebook {
             ("devices", devices.version().to_owned()),
         ];
         let judged_by = format!("{lookups:?} {unregistered:?}");
-        let function_version =
-            format!("{}+{}", env!("CARGO_PKG_VERSION"), fingerprint(judged_by.as_bytes()));
+        let function_version = format!("{}+{}", release(), fingerprint(judged_by.as_bytes()));
         let rules = Rules { limits: Limits::default(), registry, unregistered, geo, devices };
         Ok(Self { rules: Arc::new(rules), lookups, function_version })
     }

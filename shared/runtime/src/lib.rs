@@ -4,6 +4,7 @@ pub mod clock;
 pub mod config;
 pub mod metrics;
 pub mod problem;
+pub mod release;
 pub mod serve;
 pub mod telemetry;
 

@@ -37,6 +37,8 @@ label! {
     Oddity { oddity }
     /// By app.
     App { app }
+    /// By hop of the ledger.
+    Hop { hop }
     /// By part of the work.
     Phase { phase }
 }
@@ -135,6 +137,7 @@ metrics! {
     #["daily-aggregate"] daily_fresh_through: Gauge<i64>, "Unix time up to which every change of a day is in its metrics", Seconds;
     #["ml-trigger"] daily_trained_through: Gauge<i64>, "Unix time of the end of the last day for which a training job was started", Seconds;
     #["process"] ledger_closed_through: Gauge<i64>, "Unix time of the last closed minute", Seconds;
+    #["process"] ledger_residue: Family<Hop, Gauge>, "Events missing in closed minutes of the last 7 days; below 0 there are too many";
 }
 
 impl Metrics {

@@ -16,7 +16,7 @@ use hyper_util::{
 use lambda_http::{RequestExt as _, request::RequestContext};
 use lambda_runtime::LambdaEvent;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
@@ -24,6 +24,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
+use tracing::{Instrument as _, Span, instrument::Instrumented};
+
+use crate::{
+    release::release,
+    telemetry::{self, TRACEPARENT},
+};
 
 /// What a server allows.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +49,8 @@ pub fn is_lambda() -> bool {
 }
 
 /// Answers Lambda's invocations, whatever their events are, until the platform ends the process. The
-/// answer is made from the event and the time that is left for it.
+/// answer is made from the event and the time that is left for it. Who rolls out a release asks it
+/// with `{"questline":"version"}`, which no event source sends.
 ///
 /// # Errors
 /// If the runtime API cannot be spoken to.
@@ -57,9 +64,13 @@ where
     let handler = lambda_runtime::service_fn(move |event: LambdaEvent<Value>| {
         let answer = answer.clone();
         async move {
+            if event.payload == json!({"questline": "version"}) {
+                return Ok(json!(release()));
+            }
             let left = event.context.deadline().duration_since(SystemTime::now());
             let answered = answer(event.payload, left.unwrap_or_default()).await;
-            answered.map_err(|error| lambda_runtime::Error::from(format!("{error:#}")))
+            let answer = answered.map_err(|error| format!("{error:#}"))?;
+            Ok::<_, lambda_runtime::Error>(serde_json::to_value(answer)?)
         }
     });
     lambda_runtime::run(handler).await.map_err(|error| anyhow::anyhow!(error))
@@ -70,7 +81,7 @@ where
 /// # Errors
 /// If the runtime API cannot be spoken to.
 pub async fn lambda(app: Router) -> anyhow::Result<()> {
-    lambda_http::run(app.map_request(from_lambda)).await.map_err(|error| anyhow::anyhow!(error))
+    lambda_http::run(traced(app)).await.map_err(|error| anyhow::anyhow!(error))
 }
 
 /// As [`lambda`], and what an answer has is sent as it comes: the function's URL has to stream.
@@ -78,8 +89,25 @@ pub async fn lambda(app: Router) -> anyhow::Result<()> {
 /// # Errors
 /// If the runtime API cannot be spoken to.
 pub async fn lambda_streams(app: Router) -> anyhow::Result<()> {
-    let streaming = lambda_http::run_with_streaming_response(app.map_request(from_lambda));
+    let streaming = lambda_http::run_with_streaming_response(traced(app));
     streaming.await.map_err(|error| anyhow::anyhow!(error))
+}
+
+/// The app as Lambda calls it, each request within the trace that it belongs to.
+fn traced(
+    app: Router,
+) -> impl tower::Service<
+    lambda_http::Request,
+    Response = Response,
+    Error = Infallible,
+    Future = impl Future<Output = Result<Response, Infallible>> + Send,
+> + Clone
++ Send
++ 'static {
+    tower::service_fn(move |request: lambda_http::Request| {
+        let span = span_of(&request);
+        app.clone().oneshot(from_lambda(request)).instrument(span)
+    })
 }
 
 fn from_lambda(mut request: lambda_http::Request) -> Request<Body> {
@@ -151,12 +179,22 @@ struct Service {
 impl hyper::service::Service<Request<Incoming>> for Service {
     type Response = Response;
     type Error = Infallible;
-    type Future = tower::util::Oneshot<Router, Request<Body>>;
+    type Future = Instrumented<tower::util::Oneshot<Router, Request<Body>>>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(ConnectInfo(self.peer));
-        self.app.clone().oneshot(request.map(Body::new))
+        let span = span_of(&request);
+        self.app.clone().oneshot(request.map(Body::new)).instrument(span)
     }
+}
+
+/// A request that belongs to a trace goes on with it. Its query string is nobody's business.
+fn span_of<B>(request: &Request<B>) -> Span {
+    let header = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
+    header.filter(|header| telemetry::is_context(header)).map_or_else(Span::none, |traceparent| {
+        let (method, path) = (request.method().as_str(), request.uri().path());
+        telemetry::span(tracing::info_span!("http.request", traceparent, method, path), traceparent)
+    })
 }
 
 /// Lets work run until somebody asks for the end, then stops it and waits for it. Work that ends by

@@ -107,8 +107,19 @@ run "wrong_input" {
     subnet_ids     = ["subnet-0a", "subnet-0a", "subnet-0c"]
     throttle       = { rate = 10, burst = 1 }
     alert_emails   = ["nobody"]
+
+    kafka_password_version = 0
   }
   expect_failures = [
-    var.google, var.kafka, var.kafka_password, var.prefix, var.region, var.subnet_ids, var.throttle, var.alert_emails,
+    var.google, var.kafka, var.kafka_password, var.kafka_password_version, var.prefix, var.region, var.subnet_ids,
+    var.throttle, var.alert_emails,
   ]
+}
+
+run "a_region_of_aws_is_no_place_for_bigquery" {
+  command = plan
+  variables {
+    google = { project = "some-project", location = "us-east-1" }
+  }
+  expect_failures = [var.google]
 }

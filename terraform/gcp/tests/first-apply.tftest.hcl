@@ -44,11 +44,12 @@ run "wrong_input" {
     process_instances    = { min = 1, max = 65 }
     alert_emails         = ["nobody"]
     log_id               = "a/b"
+    geo_database         = "gs://bucket/country.mmdb"
     budget               = { billing_account = "my account", amount = 1 }
     enriched_subscribers = ["A"]
   }
   expect_failures = [
     var.project, var.prefix, var.region, var.images, var.kafka, var.process_instances, var.alert_emails,
-    var.log_id, var.budget, var.enriched_subscribers,
+    var.log_id, var.geo_database, var.budget, var.enriched_subscribers,
   ]
 }

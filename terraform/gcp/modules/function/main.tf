@@ -59,7 +59,8 @@ resource "google_cloud_run_v2_service" "function" {
       }
 
       dynamic "env" {
-        for_each = var.env
+        # By its name the lines of the log find their trace.
+        for_each = merge({ GOOGLE_CLOUD_PROJECT = var.project }, var.env)
         content {
           name  = env.key
           value = env.value

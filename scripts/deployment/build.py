@@ -1,0 +1,100 @@
+"""One function's program, for the processor and the system that its platform has."""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import NamedTuple
+
+from .steps import Failed
+
+FUNCTIONS = ["ingest", "process", "dlq-reprocess", "daily-aggregate", "ml-trigger", "dashboard"]
+PROFILE = "deploy"
+
+# Linked statically: it runs in an empty directory.
+MUSL = "x86_64-unknown-linux-musl"
+# DuckDB's library is built for glibc, and takes this machine's along.
+NATIVE = "x86_64-unknown-linux-gnu"
+# The glibc of provided.al2023, Lambda's system.
+LAMBDA = "aarch64-unknown-linux-gnu.2.34"
+
+
+class Built(NamedTuple):
+    function: str
+    program: Path
+    # Shared libraries that go along.
+    libraries: list
+
+
+def version(steps, profile):
+    """The commit that is deployed. What is not committed has no name to go back to."""
+    commit = steps.here("git", "rev-parse", "--short=12", "HEAD", quiet=True)
+    if steps.here("git", "status", "--porcelain", quiet=True):
+        if not steps.dry and profile == PROFILE:
+            raise Failed("there are changes that no commit holds: commit or stash them")
+        return f"{commit}-changed"
+    return commit
+
+
+def needs_duckdb(steps, program):
+    """Whether the warehouse of a laptop is linked into it."""
+    tree = steps.here(
+        "cargo", "tree", "--locked", "-p", program, "-e", "normal", "--prefix", "none", quiet=True
+    )
+    return any(line.startswith("libduckdb-sys ") for line in tree.splitlines())
+
+
+def build(steps, function, platform, profile):
+    program = f"questline-{function}"
+    duckdb = needs_duckdb(steps, program)
+    cargo = ["--locked", "--profile", profile]
+    flags = [
+        f"--remap-path-prefix={steps.root}=/questline",
+        f"--remap-path-prefix={Path.home()}/.cargo=/cargo",
+    ]
+    steps.say(f"building {function}, {'with' if duckdb else 'without'} DuckDB")
+    if profile != PROFILE:
+        # The packages that everything is built of, so that nothing is built twice.
+        steps.here("cargo", "build", *cargo, "--workspace", "--bin", program)
+        folder = Path("debug" if profile == "dev" else profile)
+        return gathered(steps, function, folder)
+    if platform == "gcp" and duckdb:
+        env = {"RUSTFLAGS": " ".join(flags)}
+        steps.here("cargo", "build", *cargo, "--target", NATIVE, "-p", program, env=env)
+        return gathered(steps, function, Path(NATIVE, profile))
+    target = LAMBDA if platform == "aws" else MUSL
+    env = {"PATH": f"{os.environ['QUESTLINE_CROSS']}:{os.environ['PATH']}"}
+    libraries = []
+    if duckdb:
+        env["DUCKDB_LIB_DIR"] = os.environ["QUESTLINE_DUCKDB_AARCH64"]
+        flags += ["-C", "link-arg=-Wl,-rpath,$ORIGIN/lib"]
+        libraries = [Path(env["DUCKDB_LIB_DIR"], "libduckdb.so")]
+    vendored = ["-p", "questline-log-kafka", "--features", "questline-log-kafka/vendored"]
+    env["RUSTFLAGS"] = " ".join(flags)
+    steps.here("cargo", "zigbuild", *cargo, "--target", target, "-p", program, *vendored, env=env)
+    folder = Path(target.partition(".")[0], profile)
+    return Built(function, programs() / folder / program, libraries)
+
+
+def programs():
+    return Path(os.environ["CARGO_TARGET_DIR"])
+
+
+def gathered(steps, function, folder):
+    """A program of this machine, and the machine's libraries that it is linked to."""
+    program = programs() / folder / f"questline-{function}"
+    env = {"LD_LIBRARY_PATH": os.environ.get("DUCKDB_LIB_DIR", duckdb_of_machine(steps))}
+    lines = steps.here("ldd", program, env=env).splitlines()
+    if lost := [line for line in lines if "not found" in line]:
+        raise Failed(f"{program} misses {', '.join(line.split()[0] for line in lost)}")
+    words = (line.split() for line in lines)
+    # What only a debugger reads is not carried along.
+    bare = program.with_name(f"{program.name}.bare")
+    steps.here("strip", "--strip-debug", "-o", bare, program)
+    libraries = [next((word for word in line if word.startswith("/")), None) for line in words]
+    return Built(function, bare, [Path(library) for library in libraries if library])
+
+
+def duckdb_of_machine(steps):
+    """Where scripts/setup has told cargo that DuckDB lies."""
+    config = tomllib.loads((steps.root / ".cargo" / "config.toml").read_text())
+    return config["env"]["DUCKDB_LIB_DIR"]

@@ -78,7 +78,8 @@ pub(crate) async fn store(
     let arrived = arrive(&ingest, &params, &headers, address, received_at, body).await;
     let taken = arrived.and_then(|arrival| {
         let app = arrival.key.app.clone();
-        take(&ingest, &params, &headers, &arrival).map_err(|problem| (Some(app), problem))
+        take(&ingest, &params, &headers, &arrival, request.boot())
+            .map_err(|problem| (Some(app), problem))
     });
     match taken {
         Ok(taken) => settle(&ingest, request, taken).await.into_response(),
@@ -104,6 +105,7 @@ fn take(
     params: &Params,
     headers: &HeaderMap,
     arrival: &Arrival,
+    boot: &str,
 ) -> Result<Taken, Problem> {
     let limits = &ingest.rules.limits;
     let split = split(&arrival.body).map_err(|error| unreadable(&error.to_string()))?;
@@ -119,7 +121,7 @@ fn take(
         sent_at: sent_at.map(|(_, at)| at),
         ..Envelope::default()
     };
-    let block = record_headers(ingest, headers, arrival, sent_at.map(|(text, _)| text));
+    let block = record_headers(boot, headers, arrival, sent_at.map(|(text, _)| text));
     let strict = params.strict.as_deref().is_some_and(|value| value != "0");
     let mut taken = Taken {
         key: arrival.key.clone(),
@@ -176,7 +178,7 @@ impl Taken {
 }
 
 fn record_headers(
-    ingest: &Ingest,
+    boot: &str,
     headers: &HeaderMap,
     arrival: &Arrival,
     sent_at: Option<&str>,
@@ -193,11 +195,8 @@ fn record_headers(
         (S2S, arrival.key.server_to_server.then_some("1")),
         (TRACEPARENT, trace.filter(|trace| telemetry::is_context(trace))),
     ];
-    let needed = [
-        (APP_ID, arrival.key.app.as_str()),
-        (RECEIVED_AT, received_at.as_str()),
-        (INGEST, ingest.book.boot()),
-    ];
+    let needed =
+        [(APP_ID, arrival.key.app.as_str()), (RECEIVED_AT, received_at.as_str()), (INGEST, boot)];
     let optional = optional.into_iter().filter_map(|(name, value)| Some((name, value?)));
     Headers::new(needed.into_iter().chain(optional).map(|(name, value)| (name, value.as_bytes())))
 }

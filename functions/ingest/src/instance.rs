@@ -37,14 +37,14 @@ impl Ingest {
         metrics: Arc<Metrics>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let boot = clock.unique_id().to_string();
+        let (now, names) = (clock.now_micros(), clock.clone());
         Self {
             appender,
             rules: config.rules,
             keys: config.keys,
             trusted_proxies: config.trusted_proxies,
             metrics_token: config.metrics_token,
-            book: Book::new(boot, clock.now_micros()),
+            book: Book::new(move || names.unique_id().to_string(), now),
             metrics,
             clock,
             deadline: DELIVERY_DEADLINE,

@@ -90,13 +90,9 @@ impl Machine {
             let door = Door { life: life.clone(), routes: app(ingest.clone()) };
             self.doors().insert(number, door);
             self.some_time(5..40).await;
-            // Of one whose clock went back over minutes that it had written for good, and that was
-            // killed before its next pages, the ledger cannot know: such a one ends in order.
-            let mut sane = true;
             if self.world.fails(6) {
                 let jump = self.world.chance.number(0..240_000_000).cast_signed() - 120_000_000;
                 clock.jump(jump);
-                sane = jump > 0;
                 self.some_time(1..10).await;
             }
             if self.world.fails(5) {
@@ -104,7 +100,7 @@ impl Machine {
                 self.some_time(1..30).await;
                 life.wake();
             }
-            if sane && self.world.fails(2) {
+            if self.world.fails(2) {
                 self.world.note("ingest is killed", &[number.cast_signed()]);
                 life.end();
                 self.doors().remove(&number);

@@ -1,6 +1,5 @@
 //! The dashboard as a function of its own: HTTP on `$PORT`, or AWS Lambda.
 
-use axum::{Router, routing::get};
 use questline_dashboard::{Config, Form, Viewers, routes};
 use questline_environment::Rulebook;
 use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, SHUTDOWN};

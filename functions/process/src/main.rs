@@ -43,7 +43,7 @@ async fn main() -> anyhow::Result<()> {
     let listener = TcpListener::bind((host, port)).await?;
     let (stop, shown) = (CancellationToken::new(), metrics.clone());
     let clock = SystemClock::shared();
-    tokio::spawn(residue::watch(rows.clone(), metrics.clone(), clock.clone(), stop.clone()));
+    tokio::spawn(residue::watch(warehouse.ask(), metrics.clone(), clock.clone(), stop.clone()));
     let mut app = release::routes().route("/metrics", get(|| async move { shown.text() }));
     let (head_timeout, drain) = (HEAD_TIMEOUT, SHUTDOWN / 4);
     let limits = ServeLimits { head_timeout, connections: CONNECTIONS, drain };

@@ -1,5 +1,5 @@
 //! Saved questions to an emulator, and to servers that fail.
-#![allow(clippy::unwrap_used, reason = "test helpers")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "test helpers")]
 
 use std::{
     io::{Read as _, Write as _},

@@ -13,7 +13,7 @@ SELECT
   ranges.source_partition,
   events.source_offset,
   TRUE AS event,
-  DATE_TRUNC('MINUTE', events.timestamp) AS window_start,
+  MAKE_TIMESTAMPTZ(EPOCH_US(events.timestamp) // 60000000 * 60000000) AS window_start,
   events.app_id,
   events.event_type,
   events.level_id

@@ -7,7 +7,7 @@ mod support;
 
 use std::{
     fs::File,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{
         Arc,
@@ -59,6 +59,10 @@ impl Process {
         _ = Command::new("kill").args([signal, process]).status();
     }
 
+    fn has_ended(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_some()
+    }
+
     fn end(mut self) {
         self.signal("TERM");
         self.0.wait().unwrap();
@@ -108,16 +112,22 @@ async fn records(log: &KafkaLog, topic: Topic) -> i64 {
     seen
 }
 
-async fn processed(log: &KafkaLog, said: &Path) {
+/// Waits until all is processed. A process that has ended is started again, as its platform would.
+async fn processed(log: &KafkaLog, place: &Place, processes: &mut [Option<Process>; 2]) {
     let started = Instant::now();
     loop {
+        for process in processes.iter_mut().flatten() {
+            if process.has_ended() {
+                *process = place.start();
+            }
+        }
         if let Ok(ends) = log.ends(Topic::Raw).await
             && let Ok(committed) = log.committed(PROCESS_GROUP).await
             && behind(&ends, &committed) == 0
         {
             return;
         }
-        let told = || std::fs::read_to_string(said).unwrap_or_default();
+        let told = || std::fs::read_to_string(&place.said).unwrap_or_default();
         assert!(started.elapsed() < PATIENCE, "not processed: {}", told());
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
@@ -214,9 +224,7 @@ async fn every_record_has_one_verdict_whoever_is_killed() {
     }
     done.store(true, Ordering::Relaxed);
     let batches = sending.await.unwrap();
-    // Whoever the log has fenced ends, and its platform would start it again.
-    let last = place.start();
-    processed(&log, &place.said).await;
+    processed(&log, &place, &mut processes).await;
     let [rows, distinct, letters, positions, minutes, read, accepted, dead] =
         told(&warehouse).await.try_into().unwrap();
     let raw = records(&log, Topic::Raw).await;
@@ -228,5 +236,7 @@ async fn every_record_has_one_verdict_whoever_is_killed() {
     assert_eq!((read, accepted, dead), (raw, rows, letters), "the ledger");
     let produced = (records(&log, Topic::Enriched).await, records(&log, Topic::Dlq).await);
     assert_eq!(produced, (rows, letters), "what was judged was produced once");
-    last.end();
+    for process in processes.into_iter().flatten() {
+        process.end();
+    }
 }

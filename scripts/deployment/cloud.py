@@ -55,8 +55,8 @@ def gcloud(words, state):
     if words[0] == "auth":
         return "token"
     if words[0] == "logging":
-        settled = "process.settle" in words[-1]
-        return ("process.settle" if state["settles"] else "") if settled else state["errors"]
+        assigned = "process.assigned" in words[-1]
+        return ("process.assigned" if state["assigned"] else "") if assigned else state["errors"]
     verb, name = next((v, words[i + 1]) for i, v in enumerate(words) if v in VERBS)
     return VERBS[verb](words, name, state)
 

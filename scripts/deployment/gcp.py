@@ -164,7 +164,7 @@ def takes_up(steps, place, seconds):
     of_it = f'resource.labels.revision_name="{place.revision}"'
     query = ["gcloud", "logging", "read", "--project", place.project, "--limit=1", "--freshness=10m"]
     query.append("--format=value(jsonPayload.message)")
-    takes = [*query, f'{of_it} AND jsonPayload.message="process.settle"']
+    takes = [*query, f'{of_it} AND jsonPayload.message="process.assigned"']
     errors = [*query, f"{of_it} AND severity>=ERROR"]
     steps.say("gate: it has to take partitions up, and to log no error")
     until = time.monotonic() + PATIENCE

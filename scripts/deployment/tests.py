@@ -25,7 +25,7 @@ class Deploy(unittest.TestCase):
             shim.chmod(0o755)
         self.state(
             images={}, revisions={"old": "http://127.0.0.1:9"}, traffic={"old": 100}, tags={},
-            processes={}, environment={}, falls=False, settles=True, errors="",
+            processes={}, environment={}, falls=False, assigned=True, errors="",
             versions={"1": {"release": "old", "zip": ""}}, live="1",
         )  # fmt: skip
 

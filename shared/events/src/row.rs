@@ -35,6 +35,20 @@ pub struct Source<'a> {
     pub offset: i64,
 }
 
+/// The tables that processing writes, and their columns.
+#[must_use]
+pub fn written() -> [(&'static str, SchemaRef); 7] {
+    [
+        (EventRows::TABLE, EventRows::schema()),
+        (MinuteRows::TABLE, MinuteRows::schema()),
+        (LetterRows::TABLE, LetterRows::schema()),
+        (ReprocessedRows::TABLE, ReprocessedRows::schema()),
+        (LedgerRows::TABLE, LedgerRows::schema()),
+        (ReadRows::TABLE, ReadRows::schema()),
+        (LookupRows::TABLE, LookupRows::schema()),
+    ]
+}
+
 macro_rules! table {
     (
         $(#[$doc:meta])* $name:ident = $table:literal { $($column:ident: $kind:tt $null:tt,)+ }

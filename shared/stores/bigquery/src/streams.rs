@@ -4,19 +4,19 @@
 use std::{collections::HashMap, future::Future, ops::Range, sync::Arc};
 
 use arrow_array::RecordBatch;
-use arrow_schema::{ArrowError, Schema, SchemaRef};
+use arrow_schema::{ArrowError, Schema};
 use async_trait::async_trait;
 use google_cloud_bigquery::{
     client::Write,
     error::{AppendError, WriterBuilderError},
-    model::ArrowSchema,
+    model::{ArrowSchema, RowError},
     write::{CommittedWriter, DefaultWriter, format::Arrow},
 };
 use google_cloud_bigquery_v2::client::TableService;
 use google_cloud_gax::error::{Error as CallError, rpc::Code};
 use questline_events::{
     limits::{APPEND_BYTES, STREAM_BATCH_BYTES, STREAM_BATCH_RECORDS, WAREHOUSE_CALL},
-    row::{EventRows, LedgerRows, LetterRows, LookupRows, MinuteRows, ReadRows, ReprocessedRows},
+    row::{self, EventRows},
 };
 use questline_stores::{
     Cause,
@@ -26,19 +26,6 @@ use questline_stores::{
 use tokio::sync::Mutex;
 
 use crate::{BigqueryWarehouse, arrow, questions};
-
-/// What processing writes.
-fn tables() -> [(&'static str, SchemaRef); 7] {
-    [
-        (EventRows::TABLE, EventRows::schema()),
-        (MinuteRows::TABLE, MinuteRows::schema()),
-        (LetterRows::TABLE, LetterRows::schema()),
-        (ReprocessedRows::TABLE, ReprocessedRows::schema()),
-        (LedgerRows::TABLE, LedgerRows::schema()),
-        (ReadRows::TABLE, ReadRows::schema()),
-        (LookupRows::TABLE, LookupRows::schema()),
-    ]
-}
 
 /// The tables of a dataset, to be written.
 pub struct BigqueryStreams {
@@ -82,7 +69,7 @@ impl BigqueryWarehouse {
 
     /// Whether the tables are as this release writes them: more columns that may be NULL are well.
     async fn fits(&self, service: &TableService) -> Result<(), WarehouseError> {
-        for (table, schema) in tables() {
+        for (table, schema) in row::written() {
             let asked = service
                 .get_table()
                 .set_project_id(&self.dataset.project)
@@ -93,7 +80,7 @@ impl BigqueryWarehouse {
                 Err(error) if code(&error) == Some(Code::NotFound) => {
                     return Err(self.damaged(format!("there is no table `{table}`").into()));
                 }
-                Err(error) => return Err(WarehouseError::Unavailable(error.into())),
+                Err(error) => return Err(unavailable(error)),
             };
             let wrong = |name: &str, what: &str| {
                 Err(self.damaged(format!("the column `{name}` of `{table}` {what}").into()))
@@ -155,12 +142,12 @@ impl BigqueryStreams {
             {
                 Ok(None)
             }
-            Err(error) => Err(self.failed(error.into())),
+            Err(error) => Err(unavailable(error)),
         }
     }
 
     fn schema(&self, table: &str) -> Result<ArrowSchema, WarehouseError> {
-        let of_table = tables().into_iter().find(|(name, _)| *name == table);
+        let of_table = row::written().into_iter().find(|(name, _)| *name == table);
         let schema = of_table.map_or_else(|| Arc::new(Schema::empty()), |(_, schema)| schema);
         self.message(arrow::schema(&schema))
     }
@@ -170,19 +157,14 @@ impl BigqueryStreams {
         message.map_err(|error| self.asked.damaged(error.into()))
     }
 
-    fn failed(&self, cause: Cause) -> WarehouseError {
-        WarehouseError::Unavailable(cause)
-    }
-
     /// What became of an append that failed.
     fn appended(&self, error: AppendError) -> Result<Appended, WarehouseError> {
         let source = match error {
             AppendError::RowErrors { row_errors, .. } => {
-                let row = |row: i64| usize::try_from(row).unwrap_or(0);
-                return Ok(Appended::Refused(row_errors.iter().map(|e| row(e.index)).collect()));
+                return Ok(Appended::Refused(places(&row_errors)));
             }
             AppendError::Rpc { source, .. } => source,
-            other => return Err(self.failed(other.into())),
+            other => return Err(unavailable(other)),
         };
         let text = source.status().map(|status| status.message.to_lowercase()).unwrap_or_default();
         match code(&source) {
@@ -192,7 +174,7 @@ impl BigqueryStreams {
             }
             Some(Code::InvalidArgument) if text.contains("finalized") => Ok(Appended::Closed),
             Some(Code::InvalidArgument) => Err(self.asked.damaged(source.into())),
-            _ => Err(self.failed(source.into())),
+            _ => Err(unavailable(source)),
         }
     }
 }
@@ -200,7 +182,17 @@ impl BigqueryStreams {
 /// A call that does not answer has failed.
 async fn in_time<T>(call: impl Future<Output = T>) -> Result<T, WarehouseError> {
     let answered = tokio::time::timeout(WAREHOUSE_CALL, call).await;
-    answered.map_err(|elapsed| WarehouseError::Unavailable(elapsed.into()))
+    answered.map_err(unavailable)
+}
+
+/// It may serve later.
+fn unavailable(cause: impl Into<Cause>) -> WarehouseError {
+    WarehouseError::Unavailable(cause.into())
+}
+
+/// Which rows of an append were refused.
+fn places(refused: &[RowError]) -> Vec<usize> {
+    refused.iter().map(|error| usize::try_from(error.index).unwrap_or(0)).collect()
 }
 
 fn code(error: &CallError) -> Option<Code> {
@@ -221,7 +213,7 @@ impl Streams for BigqueryStreams {
         let schema = self.schema(table)?;
         let created =
             in_time(self.write.create_stream(self.table(table)).build_arrow(schema)).await?;
-        let writer: CommittedWriter<Arrow> = created.map_err(|error| self.failed(error.into()))?;
+        let writer: CommittedWriter<Arrow> = created.map_err(unavailable)?;
         let name = writer.write_stream().to_owned();
         let stream = name.rsplit('/').next().unwrap_or_default().to_owned();
         self.committed.lock().await.insert(self.stream(table, &stream), Arc::new(writer));
@@ -253,7 +245,7 @@ impl Streams for BigqueryStreams {
         match finalized {
             Ok(done) => Ok(Some(done.row_count)),
             Err(error) if code(&error) == Some(Code::NotFound) => Ok(None),
-            Err(error) => Err(self.failed(error.into())),
+            Err(error) => Err(unavailable(error)),
         }
     }
 
@@ -269,8 +261,7 @@ impl Streams for BigqueryStreams {
                         .open_default_stream(self.table(table))
                         .with_attempt_timeout(WAREHOUSE_CALL)
                         .build_arrow(schema);
-                    let opened: DefaultWriter<Arrow> =
-                        in_time(open).await?.map_err(|error| self.failed(error.into()))?;
+                    let opened: DefaultWriter<Arrow> = in_time(open).await?.map_err(unavailable)?;
                     default.entry(table.to_owned()).or_insert(Arc::new(opened)).clone()
                 }
             }
@@ -279,14 +270,11 @@ impl Streams for BigqueryStreams {
         match in_time(writer.append(message).send()).await? {
             Ok(_) => Ok(()),
             Err(AppendError::RowErrors { row_errors, .. }) if table == EventRows::TABLE => {
-                let row = |row: i64| usize::try_from(row).unwrap_or(0);
-                Err(WarehouseError::Refused(
-                    row_errors.iter().map(|error| row(error.index)).collect(),
-                ))
+                Err(WarehouseError::Refused(places(&row_errors)))
             }
             Err(error) => {
                 self.default.lock().await.remove(table);
-                Err(self.failed(error.into()))
+                Err(unavailable(error))
             }
         }
     }

@@ -1,10 +1,7 @@
 //! Tables and views, made from the texts under `sql/`.
 
-use arrow_schema::SchemaRef;
 use duckdb::Connection;
-use questline_events::row::{
-    EventRows, LedgerRows, LetterRows, LookupRows, MinuteRows, ReadRows, ReprocessedRows,
-};
+use questline_events::row;
 
 macro_rules! definitions {
     ($($name:literal),+ $(,)?) => {
@@ -60,20 +57,11 @@ pub(crate) fn create(connection: &Connection) -> duckdb::Result<()> {
 
 /// Names the first table that is there and whose columns are not those that this release writes.
 pub(crate) fn foreign(connection: &Connection) -> duckdb::Result<Option<String>> {
-    let written: [(&str, SchemaRef); 7] = [
-        (EventRows::TABLE, EventRows::schema()),
-        (MinuteRows::TABLE, MinuteRows::schema()),
-        (LetterRows::TABLE, LetterRows::schema()),
-        (ReprocessedRows::TABLE, ReprocessedRows::schema()),
-        (LedgerRows::TABLE, LedgerRows::schema()),
-        (ReadRows::TABLE, ReadRows::schema()),
-        (LookupRows::TABLE, LookupRows::schema()),
-    ];
     let mut columns = connection.prepare(
         "SELECT column_name, NOT is_nullable FROM duckdb_columns()
          WHERE table_name = ? AND NOT internal ORDER BY column_index",
     )?;
-    for (table, schema) in written {
+    for (table, schema) in row::written() {
         let found = columns
             .query_map([table], |row| Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?)))?
             .collect::<duckdb::Result<Vec<_>>>()?;

@@ -7,26 +7,20 @@ use google_cloud_bigquery::model::{ArrowRecordBatch, ArrowSchema};
 
 /// A schema's message.
 pub(crate) fn schema(schema: &Schema) -> Result<ArrowSchema, ArrowError> {
-    Ok(ArrowSchema::new().set_serialized_schema(message(schema, None)?))
+    let mut writer = StreamWriter::try_new(Vec::new(), schema)?;
+    writer.flush()?;
+    Ok(ArrowSchema::new().set_serialized_schema(writer.get_ref().clone()))
 }
 
 /// A batch's message.
 pub(crate) fn rows(rows: &RecordBatch) -> Result<ArrowRecordBatch, ArrowError> {
-    let head = message(rows.schema_ref(), None)?.len();
-    let all = message(rows.schema_ref(), Some(rows))?;
-    Ok(ArrowRecordBatch::new().set_serialized_record_batch(all[head..].to_vec()))
-}
-
-/// A stream of messages without its end.
-fn message(schema: &Schema, rows: Option<&RecordBatch>) -> Result<Vec<u8>, ArrowError> {
-    let mut bytes = Vec::new();
-    let mut writer = StreamWriter::try_new(&mut bytes, schema)?;
-    if let Some(rows) = rows {
-        writer.write(rows)?;
-    }
+    let mut writer = StreamWriter::try_new(Vec::new(), rows.schema_ref())?;
     writer.flush()?;
-    drop(writer);
-    Ok(bytes)
+    let head = writer.get_ref().len();
+    writer.write(rows)?;
+    writer.flush()?;
+    let batch = writer.get_ref()[head..].to_vec();
+    Ok(ArrowRecordBatch::new().set_serialized_record_batch(batch))
 }
 
 /// What BigQuery calls the types that may hold a column.

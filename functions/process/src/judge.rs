@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use questline_events::{
-    batch::{Batch, Judgement, Totals},
+    batch::{Batch, Judgement, Missing, Totals, Verdict},
     brake::Brake,
     headers::Envelope,
     record,
@@ -40,7 +40,9 @@ pub(crate) fn judge(
             Judgement::Rules if refused.contains(&index) => Judgement::Refused,
             judgement => judgement,
         };
-        if let Some(key) = settled.minute(record.partition, record.offset) {
+        if let Judgement::Settled(Verdict::Event, Missing { minutes: true, .. }) = judgement
+            && let Some(key) = settled.minute(record.partition, record.offset)
+        {
             batch.minutes.add(key);
         }
         let record = record::Record {

@@ -147,11 +147,9 @@ impl Settled {
         }
     }
 
-    /// By what a settled event is counted, where the tables do not have its minute yet.
+    /// By what a settled event is counted.
     pub(crate) fn minute(&self, partition: u32, offset: i64) -> Option<&Key> {
-        let known = self.0.get(&partition)?;
-        let held = known.held.iter().find(|held| offset < held.until)?;
-        known.rows.get(&offset).filter(|_| held.missing.minutes)?.minute.as_ref()
+        self.0.get(&partition)?.rows.get(&offset)?.minute.as_ref()
     }
 
     /// Whether the tables have all that a batch adds to them.
@@ -249,11 +247,12 @@ pub(crate) fn offsets(parts: &[(u32, i64, Metadata)]) -> Vec<Committed> {
 pub(crate) async fn rebuild(
     window: &mut Window,
     reader: &dyn Reader,
+    settled: &Settled,
     assigned: &[Assigned],
 ) -> Result<usize, LogError> {
     let newest = |assigned: &Assigned| {
-        let metadata: Metadata = serde_json::from_str(&assigned.metadata).ok()?;
-        Some((assigned.partition, metadata.newest_ms?))
+        let known = settled.0.get(&assigned.partition)?;
+        Some((assigned.partition, known.committed.newest_ms?))
     };
     let committed: Vec<_> = assigned.iter().filter_map(newest).collect();
     let Some(oldest) = committed.iter().map(|(_, newest_ms)| *newest_ms).min() else {

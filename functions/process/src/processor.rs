@@ -183,7 +183,7 @@ impl Processor {
         }
         failures = 0;
         loop {
-            match rebuild(&mut self.window, &*self.reader, assigned).await {
+            match rebuild(&mut self.window, &*self.reader, &self.settled, assigned).await {
                 Ok(identities) => {
                     let (partitions, took) = (assigned.len(), started.elapsed());
                     tracing::info!(

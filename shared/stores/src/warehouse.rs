@@ -98,6 +98,22 @@ pub struct Found {
     pub rows: Vec<Settled>,
 }
 
+impl Found {
+    /// Where a batch is one transaction with its positions, nothing of what the tables hold is
+    /// missing; its rows are still to be asked for.
+    #[must_use]
+    pub fn of_transactions(claim: &Claim, at: Option<i64>) -> Self {
+        let held = at.filter(|at| *at > claim.next_offset).map(|until| Held {
+            until,
+            complete: true,
+            missing: Missing::default(),
+            days: None,
+        });
+        let (partition, held) = (claim.partition, held.into_iter().collect());
+        Self { partition, at, held, rows: Vec::new() }
+    }
+}
+
 /// How much of the log a batch may be.
 #[derive(Debug, Clone, Copy)]
 pub struct BatchLimits {

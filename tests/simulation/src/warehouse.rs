@@ -8,12 +8,11 @@ use std::{
 
 use arrow_array::RecordBatch;
 use async_trait::async_trait;
-use questline_events::batch::Missing;
 use questline_stores::{
     declared::{Appended, Declared, Streams},
     letters::{Cursor, Letters, Selection, WaitingLetter},
     warehouse::{
-        Advance, BatchLimits, Claim, Found, Held, LedgerState, Place, Rows, Settled, Warehouse,
+        Advance, BatchLimits, Claim, Found, LedgerState, Place, Rows, Settled, Warehouse,
         WarehouseError,
     },
 };
@@ -130,13 +129,13 @@ impl Warehouse for SimWarehouse {
 
     async fn recover(&self, _: &str, claims: &[Claim]) -> Result<Vec<Found>, WarehouseError> {
         let found = |tables: &Tables, claim: &Claim| {
-            let (partition, missing) = (claim.partition, Missing::default());
-            let at = tables.positions.get(&partition).copied();
-            let ahead = at.filter(|at| *at > claim.next_offset);
-            let held = ahead.map(|until| Held { until, complete: true, missing, days: None });
-            let ranges = ahead.map(|until| (partition, claim.next_offset..until));
-            let rows = self.settle(tables, ranges.as_slice());
-            Found { partition, at, held: held.into_iter().collect(), rows }
+            let at = tables.positions.get(&claim.partition).copied();
+            let mut found = Found::of_transactions(claim, at);
+            if let Some(held) = found.held.last() {
+                let range = (claim.partition, claim.next_offset..held.until);
+                found.rows = self.settle(tables, &[range]);
+            }
+            found
         };
         self.ask(|tables| claims.iter().map(|claim| found(tables, claim)).collect()).await
     }

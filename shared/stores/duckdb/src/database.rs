@@ -7,8 +7,7 @@ use std::{
 };
 
 use duckdb::{Config, Connection, InterruptHandle, params};
-use questline_events::batch::Missing;
-use questline_stores::warehouse::{Boot, Claim, Found, Held, LedgerState, Settled, WarehouseError};
+use questline_stores::warehouse::{Boot, Claim, Found, LedgerState, Settled, WarehouseError};
 
 use crate::schema;
 
@@ -100,14 +99,11 @@ impl Database {
         let find = |claim: &Claim| {
             let partition = claim.partition;
             let at = positions.iter().find(|(known, _)| *known == partition).map(|(_, at)| *at);
-            let ahead = at.filter(|at| *at > claim.next_offset);
-            let rows = ahead
-                .map(|until| self.settled(log_id, partition, claim.next_offset..until))
-                .transpose()?
-                .unwrap_or_default();
-            let missing = Missing::default();
-            let held = ahead.map(|until| Held { until, complete: true, missing, days: None });
-            Ok(Found { partition, at, held: held.into_iter().collect(), rows })
+            let mut found = Found::of_transactions(claim, at);
+            if let Some(held) = found.held.last() {
+                found.rows = self.settled(log_id, partition, claim.next_offset..held.until)?;
+            }
+            Ok(found)
         };
         claims.iter().map(find).collect()
     }

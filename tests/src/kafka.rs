@@ -27,13 +27,15 @@ pub const USER: &str = "questline";
 pub const PASSWORD: &str = "no-secret";
 
 /// How a guarded broker knows whom to let in, also itself; others do not look at it.
-const GUARD: &str = "sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN\n\
+const GUARD: &str = "sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN,OAUTHBEARER\n\
     sasl.mechanism.inter.broker.protocol=PLAIN\n\
     listener.name.clients.scram-sha-512.sasl.jaas.config=\
     org.apache.kafka.common.security.scram.ScramLoginModule required;\n\
     listener.name.clients.plain.sasl.jaas.config=\
     org.apache.kafka.common.security.plain.PlainLoginModule required \
     username=\"questline\" password=\"no-secret\" user_questline=\"no-secret\";\n\
+    listener.name.clients.oauthbearer.sasl.jaas.config=\
+    org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;\n\
     ssl.keystore.type=PKCS12\nssl.keystore.location=broker.p12\nssl.keystore.password=no-secret\n\
     ssl.truststore.type=PEM\nssl.truststore.location=certificate.pem\n";
 
@@ -52,7 +54,8 @@ impl Kafka {
     }
 
     /// Starts a broker that lets in whoever signs in over TLS as [`USER`] with [`PASSWORD`], by
-    /// SCRAM-SHA-512 or as they are. Its certificate is in `certificate.pem` in the folder.
+    /// SCRAM-SHA-512 or as they are, and whoever has a token, signed by nobody. Its certificate is
+    /// in `certificate.pem` in the folder.
     ///
     /// # Panics
     /// As [`Self::start`].

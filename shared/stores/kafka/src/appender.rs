@@ -11,7 +11,11 @@ use rdkafka::{
     producer::{DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
 };
 
-use crate::{client::Context, convert::outgoing, settings::Settings};
+use crate::{
+    client::{Context, sign_in},
+    convert::outgoing,
+    settings::Settings,
+};
 
 /// A producer whose delivery reports go to whoever appended.
 pub(crate) struct Producer(ThreadedProducer<Context<Reports>>);
@@ -63,7 +67,10 @@ fn was_refused(error: &KafkaError) -> bool {
 
 impl Producer {
     pub(crate) fn start(settings: &Settings, context: &Context) -> KafkaResult<Self> {
-        settings.producer().create_with_context(context.of(Reports)).map(Self)
+        let producer: ThreadedProducer<Context<Reports>> =
+            settings.producer().create_with_context(context.of(Reports))?;
+        sign_in(&context.token, producer.client());
+        Ok(Self(producer))
     }
 
     /// The producer has lost its place among the brokers' and will never send again.

@@ -4,11 +4,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use questline_stores::log::LogError;
 use rdkafka::{
-    client::{ClientContext, OAuthToken},
+    client::{Client, ClientContext, OAuthToken},
     config::RDKafkaLogLevel,
     consumer::ConsumerContext,
     error::{KafkaError, RDKafkaErrorCode},
 };
+
+use crate::native;
 
 /// The context of a client: where its tokens come from, and what it does beside.
 #[derive(Clone, Default)]
@@ -26,6 +28,18 @@ impl Context {
 
 /// The newest token; a task keeps it new, because librdkafka's callback cannot wait.
 pub(crate) type Token = Arc<Mutex<Option<OAuthToken>>>;
+
+/// Gives a client that was just made its token. librdkafka asks for one by an event, which only a
+/// client that is polled hands on, and some questions are asked before that, or by clients that
+/// never are; renewals come by the event.
+pub(crate) fn sign_in<C: ClientContext>(token: &Token, client: &Client<C>) {
+    let token = token.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(token) = &*token
+        && let Err(reason) = native::set_token(client, token)
+    {
+        tracing::warn!(reason, "kafka.token");
+    }
+}
 
 impl<Role: Send + Sync> ClientContext for Context<Role> {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;

@@ -46,6 +46,10 @@ impl KafkaLog {
     /// If no broker answers, if it lets nobody in, or if the topics are not as they are to be.
     pub async fn open(settings: Settings) -> Result<Self, LogError> {
         let context = signed_in(&settings).await?;
+        Self::open_as(settings, context).await
+    }
+
+    async fn open_as(settings: Settings, context: Context) -> Result<Self, LogError> {
         topics::check(&settings, &context).await?;
         let (asking, asked_as) = (settings.clone(), context.clone());
         let log_id = blocking(move || topics::log_id(&asking, &asked_as)).await?;
@@ -179,5 +183,67 @@ impl Log for KafkaLog {
             Ok(())
         })
         .await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{SystemTime, UNIX_EPOCH};
+
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    use questline_stores::{
+        contract::log::LIMITS,
+        log::{Committed, Transaction},
+    };
+    use questline_testing::Kafka;
+    use rdkafka::client::OAuthToken;
+
+    use super::*;
+
+    /// A token as a broker takes it that knows no identity server.
+    fn unsigned(user: &str) -> OAuthToken {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let claims = serde_json::json!({ "sub": user, "iat": now, "exp": now + 3_600 });
+        let parts = [r#"{"alg":"none"}"#.to_owned(), claims.to_string(), String::new()];
+        OAuthToken {
+            token: parts.map(|part| URL_SAFE_NO_PAD.encode(part)).join("."),
+            principal_name: user.to_owned(),
+            lifetime_ms: i64::try_from(now + 3_600).unwrap() * 1_000,
+        }
+    }
+
+    /// Also those that are never polled, and those that ask before they are.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn every_client_has_its_token_before_it_asks() {
+        let folder = tempfile::tempdir().unwrap();
+        let kafka = Kafka::start_guarded(folder.path());
+        let certificate = folder.path().join("certificate.pem").display().to_string();
+        let settings = Settings {
+            sign_in: SignIn::Google("questline".into()),
+            certificates: Some(certificate),
+            ..Settings::at(&kafka.brokers())
+        };
+        let context = Context::default();
+        *context.token.lock().unwrap() = Some(unsigned("questline"));
+        topics::create(&settings, &context).await.unwrap();
+        let log = KafkaLog::open_as(settings, context).await.unwrap();
+        let record = NewRecord { value: Some("v".into()), ..NewRecord::default() };
+        assert!(log.append(Topic::Raw, vec![record.clone()]).all_stored().await);
+        let mut consumer = log.join("group").unwrap();
+        let mut read = Vec::new();
+        while read.is_empty() {
+            read = consumer.poll(LIMITS).await.unwrap().records;
+        }
+        let offsets = vec![Committed {
+            partition: read[0].partition,
+            next_offset: read[0].offset + 1,
+            metadata: "m".into(),
+        }];
+        let records = vec![(Topic::Enriched, record)];
+        consumer.commit(Transaction { records, offsets }).await.unwrap();
+        let mut produced = 0;
+        let all: Vec<u32> = (0..64).collect();
+        log.scan(Topic::Enriched, &all, 0, &mut |_| produced += 1).await.unwrap();
+        assert_eq!(produced, 1);
     }
 }

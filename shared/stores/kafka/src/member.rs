@@ -33,10 +33,10 @@ use rdkafka::{
 use tokio::sync::oneshot;
 
 use crate::{
-    client::{Context, is_fenced, unavailable},
+    client::{Context, is_fenced, sign_in, unavailable},
     convert::Gathered,
-    reader::{bounds, committed, is_passing, number},
-    settings::Settings,
+    reader::{PATIENCE, bounds, committed, is_passing, number, patiently},
+    settings::{SESSION, Settings},
     transaction::Committer,
 };
 
@@ -63,13 +63,15 @@ impl Member {
         group: &str,
     ) -> Result<Self, LogError> {
         let changes = Arc::new(Changes { heard: Mutex::default(), ending: AtomicBool::new(false) });
-        let consumer: BaseConsumer<Context<Arc<Changes>>> = settings
-            .member(group)
-            .create_with_context(context.of(changes.clone()))
-            .map_err(unavailable)?;
-        consumer.subscribe(&[Topic::Raw.name()]).map_err(unavailable)?;
+        let membership = Membership {
+            settings: settings.clone(),
+            context: context.clone(),
+            group: group.to_owned(),
+        };
         let worker = Worker {
-            consumer,
+            consumer: membership.begin(&changes)?,
+            membership,
+            outlived: None,
             changes,
             committer: Committer::new(settings.clone(), context.clone(), group),
             positions: vec![None; Topic::Raw.partitions() as usize],
@@ -154,8 +156,43 @@ impl ConsumerContext for Context<Arc<Changes>> {
     }
 }
 
+/// What a member joins with.
+struct Membership {
+    settings: Settings,
+    context: Context,
+    group: String,
+}
+
+impl Membership {
+    fn begin(&self, changes: &Arc<Changes>) -> Result<Client, LogError> {
+        let client: Client = self
+            .settings
+            .member(&self.group)
+            .create_with_context(self.context.of(changes.clone()))
+            .map_err(unavailable)?;
+        sign_in(&self.context.token, client.client());
+        client.subscribe(&[Topic::Raw.name()]).map_err(unavailable)?;
+        Ok(client)
+    }
+
+    /// Whether the group has a member under our name.
+    fn is_taken(&self, client: &Client) -> Result<bool, LogError> {
+        let Some(name) = &self.settings.instance else { return Ok(false) };
+        let group = patiently(|| client.client().fetch_group_list(Some(&self.group), PATIENCE))?;
+        // The brokers call a member by its name and an id of theirs.
+        let ours = |id: &str| id.strip_prefix(name).is_some_and(|id| id.starts_with('-'));
+        let mut members = group.groups().iter().flat_map(|group| group.members());
+        Ok(members.any(|member| ours(member.id())))
+    }
+}
+
+type Client = BaseConsumer<Context<Arc<Changes>>>;
+
 struct Worker {
-    consumer: BaseConsumer<Context<Arc<Changes>>>,
+    consumer: Client,
+    membership: Membership,
+    /// Since when the brokers have taken us for one that another has replaced.
+    outlived: Option<Instant>,
     changes: Arc<Changes>,
     committer: Committer,
     /// The next offset of each partition; none where it is not ours.
@@ -185,13 +222,14 @@ impl Worker {
                     _ = reply.send(result);
                 }
                 Err(mpsc::RecvTimeoutError::Timeout) => self.keep_alive(),
-                Err(mpsc::RecvTimeoutError::Disconnected) => return self.end(),
+                // Dropped, it leaves the group.
+                Err(mpsc::RecvTimeoutError::Disconnected) => return self.let_go(),
             }
         }
     }
 
-    /// Leaves the group, when it is dropped: changes that wait are not waited for any more.
-    fn end(self) {
+    /// Changes that wait are not waited for any more: the client is about to end.
+    fn let_go(&self) {
         self.changes.ending.store(true, Ordering::Release);
         let heard =
             std::mem::take(&mut *self.changes.heard.lock().unwrap_or_else(PoisonError::into_inner));
@@ -209,14 +247,11 @@ impl Worker {
 
     fn poll(&mut self, limits: PollLimits) -> Result<Polled, LogError> {
         self.in_hand = None;
-        // Whoever has taken our name stays, also where we heard of it between two polls: a new
-        // producer of ours would fence it.
-        if let Some((code, reason)) = self.consumer.client().fatal_error() {
-            tracing::error!(%code, reason, "kafka.fenced");
-            return Err(LogError::Fenced);
+        let mut polled = Polled::default();
+        if self.consumer.client().fatal_error().is_some() {
+            self.join_again(&mut polled)?;
         }
         self.committer.begin()?;
-        let mut polled = Polled::default();
         if std::mem::take(&mut self.anew) {
             self.begin_anew(&mut polled)?;
         }
@@ -249,6 +284,33 @@ impl Worker {
         polled.gaps.append(&mut self.gaps);
         polled.records = std::mem::take(&mut self.gathered).into_records();
         Ok(polled)
+    }
+
+    /// The brokers say that our name is another's. Whoever has it stays, and a new producer of ours
+    /// would fence it. But brokers that could not write their groups down, as with a full disk, say
+    /// so of one that is gone: then the name is free when that one's session has ended.
+    fn join_again(&mut self, polled: &mut Polled) -> Result<(), LogError> {
+        let since = *self.outlived.get_or_insert_with(|| {
+            tracing::warn!("kafka.outlived");
+            Instant::now()
+        });
+        if self.membership.is_taken(&self.consumer)? {
+            if since.elapsed() > SESSION + PATIENCE {
+                tracing::error!("kafka.fenced");
+                return Err(LogError::Fenced);
+            }
+            thread::sleep(KEEP_ALIVE);
+            return Err(LogError::Unavailable("another has this instance's name".into()));
+        }
+        let changes = Arc::new(Changes { heard: Mutex::default(), ending: AtomicBool::new(false) });
+        self.let_go();
+        self.consumer = self.membership.begin(&changes)?;
+        self.changes = changes;
+        (self.gathered, self.anew, self.outlived) = (Gathered::default(), false, None);
+        self.gaps.clear();
+        let ours: Vec<u32> = self.ours();
+        self.give_up(&ours, polled);
+        Ok(())
     }
 
     /// Looks for a message.
@@ -311,6 +373,11 @@ impl Worker {
         }
     }
 
+    fn ours(&self) -> Vec<u32> {
+        let held = |(partition, at): (u32, &Option<i64>)| at.is_some().then_some(partition);
+        (0..).zip(&self.positions).filter_map(held).collect()
+    }
+
     fn give_up(&mut self, partitions: &[u32], polled: &mut Polled) {
         for partition in partitions {
             if let Some(position) = self.positions.get_mut(*partition as usize)
@@ -363,8 +430,7 @@ impl Worker {
 
     /// Goes back to where the group has committed, on all partitions that are ours.
     fn begin_anew(&mut self, polled: &mut Polled) -> Result<(), LogError> {
-        let ours: Vec<u32> =
-            (0..).zip(&self.positions).filter_map(|(p, at)| at.is_some().then_some(p)).collect();
+        let ours = self.ours();
         self.gathered = Gathered::default();
         self.gaps.clear();
         let starts = self.starts(&ours, polled)?;
@@ -403,10 +469,14 @@ impl Worker {
     }
 }
 
-/// A broker that is away comes back; whoever has our name, or our rights, stays.
+/// A broker that is away comes back, and whether somebody has our name for good the next poll finds
+/// out; whoever has our rights stays.
 fn passing(error: KafkaError) -> Result<(), LogError> {
     match error.rdkafka_error_code() {
         Some(RDKafkaErrorCode::PollExceeded) => Ok(()),
+        Some(RDKafkaErrorCode::Fatal | RDKafkaErrorCode::FencedInstanceId) => {
+            Err(unavailable(error))
+        }
         Some(code) if is_fenced(code) => {
             tracing::error!(%error, "kafka.fenced");
             Err(LogError::Fenced)

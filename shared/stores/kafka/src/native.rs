@@ -1,5 +1,6 @@
 //! What librdkafka does and `rdkafka` does not hand out: the id of a topic, by which a topic made
-//! anew is told from the one before, and a flush. The one place of the project that calls C.
+//! anew is told from the one before, a flush, and a client's token. The one place of the project
+//! that calls C.
 #![expect(unsafe_code, reason = "there is no safe binding yet")]
 
 use std::{
@@ -7,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use rdkafka::{bindings as c, client::Client, client::ClientContext};
+use rdkafka::{
+    bindings as c,
+    client::{Client, ClientContext, OAuthToken},
+};
 
 /// Sends what lingers, and waits until nothing is on its way; `false` if that takes longer.
 /// `rdkafka`'s own flush gives no time, and so what lingers goes on lingering.
@@ -16,6 +20,34 @@ pub(crate) fn flush<C: ClientContext>(client: &Client<C>, patience: Duration) ->
     // SAFETY: `client` outlives the call, which takes nothing else.
     let flushed = unsafe { c::rd_kafka_flush(client.native_ptr(), patience) };
     flushed == c::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
+}
+
+/// Gives a client its token, or says why it takes none.
+pub(crate) fn set_token<C: ClientContext>(
+    client: &Client<C>,
+    token: &OAuthToken,
+) -> Result<(), String> {
+    let text = |text: &str| CString::new(text).map_err(|error| error.to_string());
+    let (value, principal) = (text(&token.token)?, text(&token.principal_name)?);
+    let mut why = [0; 512];
+    // SAFETY: `client` and both texts outlive the call; there are no extensions; the reason is
+    // written into `why` with its end, and no further than its length.
+    unsafe {
+        let set = c::rd_kafka_oauthbearer_set_token(
+            client.native_ptr(),
+            value.as_ptr(),
+            token.lifetime_ms,
+            principal.as_ptr(),
+            std::ptr::null_mut(),
+            0,
+            why.as_mut_ptr(),
+            why.len(),
+        );
+        if set == c::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return Ok(());
+        }
+        Err(CStr::from_ptr(why.as_ptr()).to_string_lossy().into_owned())
+    }
 }
 
 /// A topic's id as text; none if the broker does not answer in time, or has no such topic.

@@ -18,7 +18,7 @@ use rdkafka::{
 };
 
 use crate::{
-    client::{Context, unavailable},
+    client::{Context, sign_in, unavailable},
     convert::headers,
     settings::Settings,
 };
@@ -68,7 +68,10 @@ impl Onlooker {
     }
 
     fn create(&self, config: &ClientConfig) -> Result<Client, LogError> {
-        config.create_with_context(self.context.clone()).map_err(unavailable)
+        let client: Client =
+            config.create_with_context(self.context.clone()).map_err(unavailable)?;
+        sign_in(&self.context.token, client.client());
+        Ok(client)
     }
 
     /// The offset after the last record of each partition.
@@ -94,7 +97,6 @@ impl Onlooker {
     ) -> Result<(), LogError> {
         let mut config = self.settings.reader(NOBODY);
         let client = self.create(config.set("enable.partition.eof", "true"))?;
-        _ = client.poll(Duration::ZERO);
         let ends = self.ends(topic)?;
         let settled = |stable: &[i64]| {
             partitions.iter().all(|partition| {
@@ -206,12 +208,16 @@ pub(crate) fn committed<C: ConsumerContext>(
     patiently(|| sound(client.committed_offsets(asked.clone(), PATIENCE)?))
 }
 
-/// Asks again while brokers change their roles, or come up, for as long as one question may take.
+/// Asks again while brokers come back, for as long as one question may take, and while they find
+/// their roles, for as long as that may take after a start.
 pub(crate) fn patiently<T>(mut ask: impl FnMut() -> KafkaResult<T>) -> Result<T, LogError> {
     let started = Instant::now();
     loop {
         match ask() {
-            Err(error) if is_passing(&error) && started.elapsed() < PATIENCE => {
+            Err(error)
+                if is_passing(&error)
+                    && started.elapsed() < if is_away(&error) { PATIENCE } else { STALLED } =>
+            {
                 std::thread::sleep(Duration::from_millis(100));
             }
             answered => return answered.map_err(unavailable),
@@ -235,6 +241,20 @@ fn head(message: &BorrowedMessage<'_>) -> Head {
         timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
         headers: Headers::from_block(block.into()),
     }
+}
+
+/// Nobody answers, or there is nothing of that name.
+fn is_away(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::Resolve
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+        )
+    )
 }
 
 /// A broker that is away comes back: whoever waits goes on waiting.

@@ -1,10 +1,13 @@
 //! Where a Kafka is, how one signs in, and what the clients are told, each with its reason.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use questline_events::limits::{APPEND_QUEUE_BYTES, FETCH_BYTES, FETCH_QUEUE_BYTES, LETTER_BYTES};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use uuid::Uuid;
+
+/// So long the brokers wait for an instance that has a name.
+pub(crate) const SESSION: Duration = Duration::from_secs(45);
 
 /// Where a Kafka is and how it is spoken to.
 #[derive(Debug, Clone)]
@@ -196,7 +199,8 @@ impl Settings {
         match &self.instance {
             Some(instance) => {
                 // It is waited for: its partitions stay where they are through a restart.
-                config.set("group.instance.id", instance).set("session.timeout.ms", "45000")
+                let session = SESSION.as_millis().to_string();
+                config.set("group.instance.id", instance).set("session.timeout.ms", session)
             }
             // Nobody comes back under this name: its partitions go soon.
             None => config.set("session.timeout.ms", "10000"),

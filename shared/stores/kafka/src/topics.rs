@@ -12,7 +12,7 @@ use rdkafka::{
 };
 
 use crate::{
-    client::{Context, unavailable},
+    client::{Context, sign_in, unavailable},
     reader::{PATIENCE, patiently},
     settings::Settings,
 };
@@ -51,7 +51,10 @@ fn copies(settings: &Settings, brokers: usize) -> (i32, i32) {
 }
 
 fn admin(settings: &Settings, context: &Context) -> Result<AdminClient<Context>, LogError> {
-    settings.client().create_with_context(context.clone()).map_err(unavailable)
+    let admin: AdminClient<Context> =
+        settings.client().create_with_context(context.clone()).map_err(unavailable)?;
+    sign_in(&context.token, admin.inner());
+    Ok(admin)
 }
 
 /// Makes the topics that are missing; what there is is left as it is. Gives the names of those made.
@@ -186,6 +189,7 @@ pub(crate) fn log_id(settings: &Settings, context: &Context) -> Result<String, L
     let native = config.create_native_config().map_err(unavailable)?;
     let kind = RDKafkaType::RD_KAFKA_PRODUCER;
     let client = Client::new(&config, native, kind, context.clone()).map_err(unavailable)?;
+    sign_in(&context.token, &client);
     let cluster = client.fetch_cluster_id(PATIENCE);
     let topic = crate::native::topic_id(&client, Topic::Raw.name(), PATIENCE);
     match (cluster, topic) {

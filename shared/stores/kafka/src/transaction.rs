@@ -14,7 +14,7 @@ use rdkafka::{
 };
 
 use crate::{
-    client::{Context, is_fenced, unavailable},
+    client::{Context, is_fenced, sign_in, unavailable},
     convert::outgoing,
     native::flush,
     settings::Settings,
@@ -59,7 +59,7 @@ impl Committer {
         let config = self.settings.transactional(&self.group);
         let producer: BaseProducer<Context<Quiet>> =
             config.create_with_context(self.context.of(Quiet)).map_err(unavailable)?;
-        producer.poll(Duration::ZERO);
+        sign_in(&self.context.token, producer.client());
         persevere(|| producer.init_transactions(STEP)).map_err(failure)?;
         self.producer = Some(producer);
         Ok(())

@@ -34,11 +34,25 @@ Write._ensure_stream_bound = lambda self, name, bound, context: (
 # It changes some texts: NUMERIC is divided like INT64 then. So only where streams are asked for. Of
 # Google's package the emulator uses the messages alone, not the client that it would load. And it has
 # no errors of rows: what is no JSON is one here, in the form that BigQuery documents. A stream that
-# is open has a thread of the server, which has few unless it is given more.
+# is open has a thread of the server, which has few unless it is given more; what those threads ask of
+# DuckDB is done by the thread that answers queries, for two on one connection may wait for each other.
 STREAMS = f"""
-import concurrent.futures, sys, types, google.cloud, grpc.aio
+import asyncio, concurrent.futures, sys, threading, types, google.cloud, grpc.aio
 serve, threads = grpc.aio.server, concurrent.futures.ThreadPoolExecutor(512)
-grpc.aio.server = lambda *rest, **named: serve(threads, *rest, **named)
+that = []
+def server(*rest, **named):
+    that.append((threading.get_ident(), asyncio.get_running_loop()))
+    return serve(threads, *rest, **named)
+grpc.aio.server = server
+def by_one_thread(method):
+    async def later(*given):
+        return method(*given)
+    def call(*given):
+        thread, loop = that[0]
+        if threading.get_ident() == thread:
+            return method(*given)
+        return asyncio.run_coroutine_threadsafe(later(*given), loop).result()
+    return call
 storage = types.ModuleType("google.cloud.bigquery_storage_v1")
 storage.__path__ = [folder + "/bigquery_storage_v1" for folder in google.cloud.__path__]
 sys.modules[storage.__name__] = storage
@@ -57,6 +71,9 @@ def append_or_refuse(self, stream, rows, *rest):
     refused = types.AppendRowsResponse.serialize(types.AppendRowsResponse(row_errors=errors))
     return refused if errors else append(self, stream, rows, *rest)
 Write._perform_append = append_or_refuse
+for name in ("_handle_create_write_stream", "_handle_get_write_stream", "_handle_finalize_write_stream",
+             "_ensure_stream_bound", "_perform_append"):
+    setattr(Write, name, by_one_thread(getattr(Write, name)))
 from bqemulator.api.routes import jobs
 from bqemulator.sql.rewriter.default_dataset import qualify_unqualified_tables as qualified
 run = jobs.execute_query_job

@@ -38,6 +38,12 @@ fn free_port() -> u16 {
 
 /// The emulator and a function; the address of the runtime API.
 fn start(folder: &Path, name: &str) -> Option<(Running, String)> {
+    let keys = format!(r#"[{{"sha256":"{}","app":"game"}}]"#, questline_testing_sha256("secret"));
+    start_with(folder, name, &[("QUESTLINE_KEYS", &keys)])
+}
+
+/// The same in an environment of its own.
+fn start_with(folder: &Path, name: &str, variables: &[(&str, &str)]) -> Option<(Running, String)> {
     let tools = std::env::var_os("QUESTLINE_PYTHON").map(PathBuf::from);
     let Some(tool) = tools.map(|tools| tools.join("cargo-lambda")).filter(|tool| tool.exists())
     else {
@@ -64,7 +70,6 @@ fn start(folder: &Path, name: &str) -> Option<(Running, String)> {
     until("the runtime API listens", Duration::from_secs(30), || {
         std::net::TcpStream::connect(("127.0.0.1", port)).ok()
     });
-    let keys = format!(r#"[{{"sha256":"{}","app":"game"}}]"#, questline_testing_sha256("secret"));
     let function = Command::new(binary(&format!("questline-{name}")))
         .env("AWS_LAMBDA_RUNTIME_API", format!("http://127.0.0.1:{port}/.rt/{name}"))
         .env("AWS_LAMBDA_FUNCTION_NAME", name)
@@ -74,7 +79,7 @@ fn start(folder: &Path, name: &str) -> Option<(Running, String)> {
         .env("QUESTLINE_WAREHOUSE", format!("duckdb:{}", folder.join("log").display()))
         .env("QUESTLINE_FEATURES", format!("file:{}", folder.display()))
         .env("QUESTLINE_METRICS_READY", format!("file:{}", folder.display()))
-        .env("QUESTLINE_KEYS", keys)
+        .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log)
@@ -258,4 +263,67 @@ async fn the_daily_run_answers_a_schedule() {
     let kept = "SELECT step, state FROM pipeline_runs";
     let expected = json!({"step": "wait", "state": "waiting"});
     assert_eq!(row(&folder.path().join("log"), kept), expected);
+}
+
+/// A call to an AWS of the test's own; it asks for no right signature.
+async fn secret(aws: &str, name: &str, text: &str) -> String {
+    let request = json!({"Name": name, "SecretString": text, "ClientRequestToken": "0".repeat(32)});
+    let scope = "Credential=test/20260101/us-east-1/secretsmanager/aws4_request";
+    let answer = reqwest::Client::new()
+        .post(aws)
+        .header("x-amz-target", "secretsmanager.CreateSecret")
+        .header(
+            "authorization",
+            format!("AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0"),
+        )
+        .json(&request);
+    let created: Value = answer.send().await.unwrap().json().await.unwrap();
+    created["ARN"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn variables_are_read_from_the_secrets_that_name_them() {
+    let tools = std::env::var_os("QUESTLINE_PYTHON").map(PathBuf::from);
+    let Some(tool) = tools.map(|tools| tools.join("moto_server")).filter(|tool| tool.exists())
+    else {
+        return skip("aws", "QUESTLINE_PYTHON names no moto_server");
+    };
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let log = std::fs::File::create(folder.path().join("aws.log")).unwrap();
+    let mut command = Command::new(tool);
+    command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+    let quiet = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+    let _moto = Running(vec![quiet.spawn().unwrap()]);
+    until("AWS listens", Duration::from_secs(60), || {
+        std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+    });
+    let aws = format!("http://127.0.0.1:{port}");
+    let keys = format!(r#"[{{"sha256":"{}","app":"game"}}]"#, questline_testing_sha256("secret"));
+    let arn = secret(&aws, "keys", &json!({"keys": keys, "number": 7}).to_string()).await;
+    let who = [
+        ("AWS_ENDPOINT_URL", aws.as_str()),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+    ];
+    let keyed = |place: &'static str| [&who[..], &[("QUESTLINE_KEYS_SECRET", place)]].concat();
+    let (whole, member) = (arn.clone().leak(), format!("{arn}#keys").leak());
+    let Some((_running, api)) = start_with(folder.path(), "ingest", &keyed(member)) else { return };
+    let url = format!("{api}/lambda-url/ingest/v1/events");
+    let post = reqwest::Client::new().post(&url).header("x-api-key", "secret").body(event("a"));
+    assert_eq!(post.send().await.unwrap().status(), 200);
+
+    for (place, why) in [
+        (whole, "cannot be used"),
+        (format!("{arn}#number").leak(), "no text named `number`"),
+        ("another", "QUESTLINE_KEYS_SECRET"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut running, _) = start_with(folder.path(), "ingest", &keyed(place)).unwrap();
+        let ended =
+            until("ingest ends", Duration::from_secs(30), || running.0[1].try_wait().unwrap());
+        let said = std::fs::read_to_string(folder.path().join("lambda.log")).unwrap();
+        assert!(!ended.success() && said.contains(why), "{said}");
+        assert!(!said.contains(questline_testing_sha256("secret")), "no secret is shown: {said}");
+    }
 }

@@ -14,7 +14,7 @@ use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, SHUTDOWN};
 use questline_runtime::{
     CancellationToken,
     clock::SystemClock,
-    config::{Env, Listen},
+    config::Listen,
     metrics::Metrics,
     release,
     serve::{self, ServeLimits, Signals},
@@ -26,7 +26,7 @@ use tokio::net::TcpListener;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     telemetry::start(tracing::level_filters::LevelFilter::INFO);
-    let (mut signals, env) = (Signals::listen()?, Env::of_process());
+    let (mut signals, env) = (Signals::listen()?, questline_environment::variables().await?);
     let meaning = "where the warehouse lies: duckdb:DIRECTORY";
     let (_, directory) = env.location("QUESTLINE_WAREHOUSE", meaning, &["duckdb"])?;
     let warehouse = DuckdbWarehouse::open(Path::new(directory))?;

@@ -6,7 +6,7 @@ use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, SHUTDOWN};
 use questline_runtime::{
     CancellationToken,
     clock::SystemClock,
-    config::{Env, Listen},
+    config::Listen,
     release,
     serve::{self, ServeLimits, Signals},
     telemetry,
@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     telemetry::start(tracing::level_filters::LevelFilter::INFO);
-    let (mut signals, env) = (Signals::listen()?, Env::of_process());
+    let (mut signals, env) = (Signals::listen()?, questline_environment::variables().await?);
     let (viewers, Listen { host, port }) = (Viewers::read(&env)?, Listen::read(&env)?);
     anyhow::ensure!(
         host.is_loopback() || viewers != Viewers::Local,

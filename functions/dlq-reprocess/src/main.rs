@@ -13,7 +13,7 @@ use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, SHUTDOWN};
 use questline_runtime::{
     CancellationToken,
     clock::SystemClock,
-    config::{Env, Listen},
+    config::Listen,
     release,
     serve::{self, ServeLimits, Signals},
     telemetry,
@@ -25,7 +25,7 @@ use tokio::net::TcpListener;
 async fn main() -> anyhow::Result<()> {
     telemetry::start(tracing::level_filters::LevelFilter::INFO);
     let mut signals = Signals::listen()?;
-    let env = Env::of_process();
+    let env = questline_environment::variables().await?;
     let log = questline_environment::log(&env).await?;
     let meaning = "where the warehouse lies: duckdb:DIRECTORY";
     let (_, directory) = env.location("QUESTLINE_WAREHOUSE", meaning, &["duckdb"])?;

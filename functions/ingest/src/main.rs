@@ -7,7 +7,7 @@ use questline_ingest::{Ingest, app, config::Config};
 use questline_runtime::{
     CancellationToken,
     clock::SystemClock,
-    config::{Env, Listen},
+    config::Listen,
     metrics::Metrics,
     release::release,
     serve::{self, ServeLimits, Signals},
@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 async fn main() -> anyhow::Result<()> {
     telemetry::start(tracing::level_filters::LevelFilter::INFO);
     let mut signals = Signals::listen()?;
-    let env = Env::of_process();
+    let env = questline_environment::variables().await?;
     let log = questline_environment::log(&env).await?;
     let (metrics, clock) = (Arc::new(Metrics::default()), SystemClock::shared());
     let mut ingest = Ingest::new(Config::read(&env)?, log.clone(), metrics, clock);

@@ -10,7 +10,7 @@ use questline_process::{Delivered, GROUP, Processor, platform, residue};
 use questline_runtime::{
     CancellationToken,
     clock::SystemClock,
-    config::{Env, Listen},
+    config::Listen,
     metrics::Metrics,
     release,
     serve::{self, ServeLimits, Signals},
@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 async fn main() -> anyhow::Result<()> {
     telemetry::start(tracing::level_filters::LevelFilter::INFO);
     let mut signals = Signals::listen()?;
-    let env = Env::of_process();
+    let env = questline_environment::variables().await?;
     let log = questline_environment::log(&env).await?;
     let warehouse = questline_environment::warehouse(&env).await?;
     let (rulebook, metrics) = (Rulebook::read(&env)?, Arc::new(Metrics::default()));

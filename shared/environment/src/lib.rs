@@ -2,10 +2,12 @@
 
 mod log;
 mod rules;
+mod secrets;
 #[cfg(feature = "warehouse")]
 mod warehouse;
 
 pub use log::log;
 pub use rules::{Rulebook, registry, unregistered};
+pub use secrets::variables;
 #[cfg(feature = "warehouse")]
 pub use warehouse::{Opened, warehouse};

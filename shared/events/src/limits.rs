@@ -183,6 +183,8 @@ pub const CHECK_ROWS: usize = 100;
 /// Events missing in the ledger of a day, per million: more stops export and training.
 pub const RESIDUE_PER_MILLION: i64 = 100;
 
+/// A secret is read within this time, all attempts together.
+pub const SECRET_CALL: Duration = Duration::from_secs(10);
 /// One attempt at a call to Google.
 pub const GOOGLE_ATTEMPT: Duration = Duration::from_secs(10);
 /// A call to Google is made again, while it is put off, for this long.

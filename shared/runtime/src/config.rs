@@ -2,8 +2,8 @@
 
 use std::{collections::HashMap, error::Error, net::IpAddr, str::FromStr};
 
-/// Where variables come from: the process, or a map in tests.
-#[derive(Debug, Clone)]
+/// Where variables come from: the process, or a map in tests. Some are secret: it is never shown.
+#[derive(Clone)]
 pub struct Env(HashMap<String, String>);
 
 /// A variable that cannot be used.
@@ -44,6 +44,16 @@ impl Env {
     #[must_use]
     pub fn of<const N: usize>(variables: [(&str, &str); N]) -> Self {
         Self(variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
+    }
+
+    /// Every variable and its value.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Gives a variable another value.
+    pub fn set(&mut self, name: String, value: String) {
+        self.0.insert(name, value);
     }
 
     /// A variable; empty is not set.

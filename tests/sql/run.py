@@ -13,6 +13,7 @@ import os
 import sys
 import time
 
+import lkml
 import yaml
 from sqlglot import exp
 
@@ -23,6 +24,7 @@ from duckdb_engine import DuckDB
 # Their readers must name a partition, or BigQuery refuses the query.
 PARTITION_FILTER = {"events", "events_unique"}
 SEVERITIES = ("-- fail\n", "-- warn\n")
+QUESTIONS = warehouse.SQL.parent / "terraform" / "questions"
 ENGINES = ("GoogleSQL", "emulator", "DuckDB")
 
 
@@ -65,6 +67,21 @@ def reads_partitions(tree):
         if names & PARTITION_FILTER and "event_date" not in compared:
             return False
     return True
+
+
+def questions(engine, definitions):
+    """What people's own tools start with fits the tables."""
+    for path in sorted((QUESTIONS / "metabase").glob("*.sql")):
+        try:
+            engine.analysed(path.read_text(), {})
+        except Exception as error:
+            yield f"{path.name}: {error}"
+    model = lkml.load((QUESTIONS / "questline.model.lkml").read_text())
+    for view in model["views"]:
+        dimensions = view["dimensions"] + view["dimension_groups"]
+        found = {dimension["sql"].removeprefix("${TABLE}.") for dimension in dimensions}
+        for column in sorted(found ^ set(definitions[view["name"]].columns)):
+            yield f"{view['name']} in LookML and {column}: one has it, the other not"
 
 
 def columns(engine, statements):
@@ -134,6 +151,8 @@ def run(name, cases):
         return [[f"{name} does not take the definitions: {error}"]], 0
     try:
         failures = [[line] for line in columns(engine, statements)]
+        if hasattr(engine, "analysed"):
+            failures += [[line] for line in questions(engine, definitions)]
         ready = time.monotonic()
         found = [tried(engine, case, definitions, statements) for case in cases]
     finally:

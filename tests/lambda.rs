@@ -39,11 +39,15 @@ fn free_port() -> u16 {
 /// The emulator and a function; the address of the runtime API.
 fn start(folder: &Path, name: &str) -> Option<(Running, String)> {
     let keys = format!(r#"[{{"sha256":"{}","app":"game"}}]"#, questline_testing_sha256("secret"));
-    start_with(folder, name, &[("QUESTLINE_KEYS", &keys)])
+    start_with(folder, name, [("QUESTLINE_KEYS", keys)])
 }
 
 /// The same in an environment of its own.
-fn start_with(folder: &Path, name: &str, variables: &[(&str, &str)]) -> Option<(Running, String)> {
+fn start_with<const N: usize>(
+    folder: &Path,
+    name: &str,
+    variables: [(&str, String); N],
+) -> Option<(Running, String)> {
     let tools = std::env::var_os("QUESTLINE_PYTHON").map(PathBuf::from);
     let Some(tool) = tools.map(|tools| tools.join("cargo-lambda")).filter(|tool| tool.exists())
     else {
@@ -79,7 +83,7 @@ fn start_with(folder: &Path, name: &str, variables: &[(&str, &str)]) -> Option<(
         .env("QUESTLINE_WAREHOUSE", format!("duckdb:{}", folder.join("log").display()))
         .env("QUESTLINE_FEATURES", format!("file:{}", folder.display()))
         .env("QUESTLINE_METRICS_READY", format!("file:{}", folder.display()))
-        .envs(variables.iter().copied())
+        .envs(variables)
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log)
@@ -300,26 +304,30 @@ async fn variables_are_read_from_the_secrets_that_name_them() {
     let aws = format!("http://127.0.0.1:{port}");
     let keys = format!(r#"[{{"sha256":"{}","app":"game"}}]"#, questline_testing_sha256("secret"));
     let arn = secret(&aws, "keys", &json!({"keys": keys, "number": 7}).to_string()).await;
-    let who = [
-        ("AWS_ENDPOINT_URL", aws.as_str()),
-        ("AWS_REGION", "us-east-1"),
-        ("AWS_ACCESS_KEY_ID", "test"),
-        ("AWS_SECRET_ACCESS_KEY", "test"),
-    ];
-    let keyed = |place: &'static str| [&who[..], &[("QUESTLINE_KEYS_SECRET", place)]].concat();
-    let (whole, member) = (arn.clone().leak(), format!("{arn}#keys").leak());
-    let Some((_running, api)) = start_with(folder.path(), "ingest", &keyed(member)) else { return };
+    let keyed = |place: String| {
+        [
+            ("AWS_ENDPOINT_URL", aws.clone()),
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+            ("QUESTLINE_KEYS_SECRET", place),
+        ]
+    };
+    let Some((_running, api)) = start_with(folder.path(), "ingest", keyed(format!("{arn}#keys")))
+    else {
+        return;
+    };
     let url = format!("{api}/lambda-url/ingest/v1/events");
     let post = reqwest::Client::new().post(&url).header("x-api-key", "secret").body(event("a"));
     assert_eq!(post.send().await.unwrap().status(), 200);
 
     for (place, why) in [
-        (whole, "cannot be used"),
-        (format!("{arn}#number").leak(), "no text named `number`"),
-        ("another", "QUESTLINE_KEYS_SECRET"),
+        (arn.clone(), "cannot be used"),
+        (format!("{arn}#number"), "no text named `number`"),
+        ("another".to_owned(), "QUESTLINE_KEYS_SECRET"),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let (mut running, _) = start_with(folder.path(), "ingest", &keyed(place)).unwrap();
+        let (mut running, _) = start_with(folder.path(), "ingest", keyed(place)).unwrap();
         let ended =
             until("ingest ends", Duration::from_secs(30), || running.0[1].try_wait().unwrap());
         let said = std::fs::read_to_string(folder.path().join("lambda.log")).unwrap();

@@ -24,7 +24,7 @@ async fn main() -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let env = questline_environment::variables().await?;
     let log = questline_environment::log(&env).await?;
-    let warehouse = questline_environment::warehouse(&env).await?;
+    let warehouse = questline_environment::warehouse_to_write(&env).await?;
     let (rulebook, metrics) = (Rulebook::read(&env)?, Arc::new(Metrics::default()));
     let rows = warehouse.rows(&env).await?;
     let group = env.get("QUESTLINE_GROUP").unwrap_or(GROUP);

@@ -76,7 +76,7 @@ async fn floor(body: Bytes) -> &'static str {
 async fn process(directory: &Path, brokers: &str) -> anyhow::Result<()> {
     let log = Arc::new(KafkaLog::open(Settings::at(brokers)).await?);
     std::fs::create_dir_all(directory)?;
-    let warehouse = Arc::new(DuckdbWarehouse::open(directory)?);
+    let warehouse = Arc::new(DuckdbWarehouse::open_to_write(directory)?);
     let config = questline_environment::Rulebook::read(&Env::of_process())?;
     let (metrics, stop) = (Arc::new(Metrics::default()), CancellationToken::new());
     let clock = SystemClock::shared();

@@ -10,4 +10,4 @@ pub use log::log;
 pub use rules::{Rulebook, registry, unregistered};
 pub use secrets::variables;
 #[cfg(feature = "warehouse")]
-pub use warehouse::{Opened, warehouse};
+pub use warehouse::{Opened, warehouse, warehouse_to_write};

@@ -47,14 +47,13 @@ fn client(env: &Env) -> anyhow::Result<Client> {
     let secret = env.required("AWS_SECRET_ACCESS_KEY", "who reads secrets")?;
     let token = env.owned("AWS_SESSION_TOKEN");
     let region = env.required("AWS_REGION", "where secrets lie")?.to_owned();
-    let config = Config::builder()
+    let mut config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region))
         .credentials_provider(Credentials::new(key, secret, token, None, "environment"))
-        .timeout_config(TimeoutConfig::builder().operation_timeout(SECRET_CALL).build())
-        .set_endpoint_url(env.owned("AWS_ENDPOINT_URL"))
-        .build();
-    Ok(Client::from_conf(config))
+        .timeout_config(TimeoutConfig::builder().operation_timeout(SECRET_CALL).build());
+    config.set_endpoint_url(env.owned("AWS_ENDPOINT_URL"));
+    Ok(Client::from_conf(config.build()))
 }
 
 async fn read(client: &Client, place: &str) -> anyhow::Result<String> {

@@ -3,7 +3,10 @@
 use std::{path::Path, sync::Arc};
 
 use questline_runtime::config::Env;
-use questline_stores::{saved::Ask, warehouse::Warehouse};
+use questline_stores::{
+    saved::Ask,
+    warehouse::{Warehouse, WarehouseError},
+};
 use questline_warehouse_bigquery::BigqueryWarehouse;
 use questline_warehouse_duckdb::DuckdbWarehouse;
 
@@ -20,13 +23,28 @@ pub enum Opened {
 /// # Errors
 /// If the variable cannot be used, or the warehouse cannot be opened.
 pub async fn warehouse(env: &Env) -> anyhow::Result<Opened> {
+    open(env, DuckdbWarehouse::open).await
+}
+
+/// The same for whoever writes and does not query.
+///
+/// # Errors
+/// As [`warehouse`]'s.
+pub async fn warehouse_to_write(env: &Env) -> anyhow::Result<Opened> {
+    open(env, DuckdbWarehouse::open_to_write).await
+}
+
+async fn open(
+    env: &Env,
+    duckdb: impl FnOnce(&Path) -> Result<DuckdbWarehouse, WarehouseError>,
+) -> anyhow::Result<Opened> {
     let meaning = "where the warehouse lies: duckdb:DIRECTORY or bigquery:PROJECT.DATASET";
     Ok(match env.location("QUESTLINE_WAREHOUSE", meaning, &["duckdb", "bigquery"])? {
         ("bigquery", dataset) => {
             let variable = |name: &str| env.owned(name);
             Opened::Bigquery(BigqueryWarehouse::open(dataset, variable).await?)
         }
-        (_, directory) => Opened::Duckdb(DuckdbWarehouse::open(Path::new(directory))?),
+        (_, directory) => Opened::Duckdb(duckdb(Path::new(directory))?),
     })
 }
 

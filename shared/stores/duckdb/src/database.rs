@@ -12,7 +12,9 @@ use questline_stores::warehouse::{Boot, Claim, Found, LedgerState, Settled, Ware
 use crate::schema;
 
 /// Memory that DuckDB may use: rows in the making, the cache of the file, and queries.
-const MEMORY: &str = "256MB";
+pub(crate) const MEMORY: &str = "256MB";
+/// The same where nobody queries.
+pub(crate) const MEMORY_TO_WRITE: &str = "64MB";
 /// Bytes of the write-ahead log at which a commit also moves it into the file: a pause of a
 /// quarter of a second.
 const CHECKPOINT: &str = "64MB";
@@ -20,19 +22,20 @@ const CHECKPOINT: &str = "64MB";
 /// The file, open. `None` only after a failed recovery.
 pub(crate) struct Database {
     path: PathBuf,
+    memory: &'static str,
     connection: Option<Connection>,
 }
 
 impl Database {
-    pub(crate) fn open(path: &Path) -> Result<Self, WarehouseError> {
-        let connection = connect(path)?;
-        Ok(Self { path: path.to_owned(), connection: Some(connection) })
+    pub(crate) fn open(path: &Path, memory: &'static str) -> Result<Self, WarehouseError> {
+        let connection = connect(path, memory)?;
+        Ok(Self { path: path.to_owned(), memory, connection: Some(connection) })
     }
 
     /// Another connection to the same open file.
     pub(crate) fn again(&self) -> Result<Self, WarehouseError> {
         let connection = self.connection().map_err(|error| failure(error, &self.path))?;
-        Ok(Self { path: self.path.clone(), connection: Some(connection) })
+        Ok(Self { path: self.path.clone(), memory: self.memory, connection: Some(connection) })
     }
 
     /// A connection of its own for whoever needs one.
@@ -59,7 +62,7 @@ impl Database {
         let works = self.with(|connection| connection.execute_batch("SELECT 1")).is_ok();
         if !works {
             self.connection = None;
-            match connect(&self.path) {
+            match connect(&self.path, self.memory) {
                 Ok(connection) => self.connection = Some(connection),
                 Err(error) => {
                     tracing::error!(error = &error as &dyn std::error::Error, "warehouse.reopen");
@@ -178,11 +181,11 @@ impl Drop for Cut {
     }
 }
 
-fn connect(path: &Path) -> Result<Connection, WarehouseError> {
+fn connect(path: &Path, memory: &str) -> Result<Connection, WarehouseError> {
     let open = || {
         let config = Config::default()
             .threads(2)?
-            .max_memory(MEMORY)?
+            .max_memory(memory)?
             .enable_external_access(false)?
             .enable_autoload_extension(false)?;
         let connection = Connection::open_with_flags(path, config)?;

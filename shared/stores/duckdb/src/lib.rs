@@ -19,7 +19,7 @@ use std::{
 
 use async_trait::async_trait;
 use chrono::NaiveDate;
-use database::Database;
+use database::{Database, MEMORY, MEMORY_TO_WRITE};
 use questline_stores::{
     letters::{Cursor, Letters, Selection, WaitingLetter},
     saved::{Ask, Question, Value},
@@ -55,8 +55,20 @@ impl DuckdbWarehouse {
     /// # Errors
     /// If another process has it, if it is damaged, or if its tables are of another release.
     pub fn open(directory: &Path) -> Result<Self, WarehouseError> {
+        Self::within(directory, MEMORY)
+    }
+
+    /// The same with less memory, for whoever writes and does not query.
+    ///
+    /// # Errors
+    /// As [`Self::open`]'s.
+    pub fn open_to_write(directory: &Path) -> Result<Self, WarehouseError> {
+        Self::within(directory, MEMORY_TO_WRITE)
+    }
+
+    fn within(directory: &Path, memory: &'static str) -> Result<Self, WarehouseError> {
         let path: PathBuf = directory.join(FILE);
-        let mut database = Database::open(&path)?;
+        let mut database = Database::open(&path, memory)?;
         let reader = Arc::new(Mutex::new(database.again()?));
         let (jobs, inbox) = mpsc::channel::<Job>();
         thread::Builder::new()

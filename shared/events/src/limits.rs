@@ -152,6 +152,8 @@ pub const QUERY_BYTES: i64 = 10 << 30;
 pub const DASHBOARD_FRESH: Duration = Duration::from_secs(4);
 /// Answers kept that long.
 pub const DASHBOARD_ANSWERS: usize = 64;
+/// Records of the log that the page's viewers read at a time: each may unpack a commit of the log.
+pub const DASHBOARD_RECORDS: usize = 4;
 /// Streams of the page at a time: each costs a question a second.
 pub const DASHBOARD_STREAMS: usize = 16;
 /// A stream of the page ends after this long, and is opened anew: a platform's request has an end.

@@ -4,7 +4,8 @@ SELECT
   event_type,
   CAST(SUM(events) AS INT64) AS events
 FROM events_1min
-WHERE window_start >= @from_time
+WHERE event_date BETWEEN DATE(@from_time) AND DATE(@to_time)
+  AND window_start >= @from_time
   AND window_start < @to_time
   AND (@app_id IS NULL OR app_id = @app_id)
 GROUP BY bucket, event_type

@@ -4,6 +4,7 @@ CREATE OR REPLACE VIEW events_1min AS
 WITH uncounted AS (
   -- Written where the platform owns the offsets: a source position may come more than once.
   SELECT DISTINCT
+    event_date,
     TIMESTAMP_TRUNC(timestamp, MINUTE) AS window_start,
     app_id,
     event_type,
@@ -15,23 +16,25 @@ WITH uncounted AS (
   WHERE event_date >= DATE '1970-01-01' AND NOT counted
 ),
 parts AS (
-  SELECT window_start, app_id, event_type, level_id, events
+  SELECT DATE(window_start) AS event_date, window_start, app_id, event_type, level_id, events
   FROM events_agg_1min
   UNION ALL
-  SELECT window_start, app_id, event_type, level_id, COUNT(*) AS events
+  SELECT event_date, window_start, app_id, event_type, level_id, COUNT(*) AS events
   FROM uncounted
-  GROUP BY window_start, app_id, event_type, level_id
+  GROUP BY event_date, window_start, app_id, event_type, level_id
 ),
 closed_days AS (
   SELECT DISTINCT DATE(window_start) AS event_date
   FROM events_1min_closed
   WHERE DATE(window_start) NOT IN (SELECT event_date FROM stale_days)
 )
-SELECT window_start, app_id, event_type, level_id, CAST(SUM(events) AS INT64) AS events
+-- The date is the window's: whoever filters by it reads no other partition.
+SELECT
+  window_start, app_id, event_type, level_id, CAST(SUM(events) AS INT64) AS events, event_date
 FROM parts
-WHERE DATE(window_start) NOT IN (SELECT event_date FROM closed_days)
-GROUP BY window_start, app_id, event_type, level_id
+WHERE event_date NOT IN (SELECT event_date FROM closed_days)
+GROUP BY event_date, window_start, app_id, event_type, level_id
 UNION ALL
-SELECT window_start, app_id, event_type, level_id, events
+SELECT window_start, app_id, event_type, level_id, events, DATE(window_start)
 FROM events_1min_closed
 WHERE DATE(window_start) IN (SELECT event_date FROM closed_days);

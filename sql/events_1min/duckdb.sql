@@ -5,6 +5,7 @@ CREATE OR REPLACE VIEW events_1min AS
 WITH uncounted AS (
   /* Written where the platform owns the offsets: a source position may come more than once. */
   SELECT DISTINCT
+    event_date,
     MAKE_TIMESTAMPTZ(EPOCH_US(timestamp) // 60000000 * 60000000) AS window_start,
     app_id,
     event_type,
@@ -17,6 +18,7 @@ WITH uncounted AS (
     event_date >= CAST('1970-01-01' AS DATE) AND NOT counted
 ), parts AS (
   SELECT
+    MAKE_DATE(CAST(EPOCH_US(window_start) // 86400000000 AS INT)) AS event_date,
     window_start,
     app_id,
     event_type,
@@ -25,6 +27,7 @@ WITH uncounted AS (
   FROM events_agg_1min
   UNION ALL
   SELECT
+    event_date,
     window_start,
     app_id,
     event_type,
@@ -32,6 +35,7 @@ WITH uncounted AS (
     COUNT(*) AS events
   FROM uncounted
   GROUP BY
+    event_date,
     window_start,
     app_id,
     event_type,
@@ -47,20 +51,23 @@ WITH uncounted AS (
       FROM stale_days
     )
 )
+/* The date is the window's: whoever filters by it reads no other partition. */
 SELECT
   window_start,
   app_id,
   event_type,
   level_id,
-  CAST(SUM(events) AS BIGINT) AS events
+  CAST(SUM(events) AS BIGINT) AS events,
+  event_date
 FROM parts
 WHERE
-  NOT MAKE_DATE(CAST(EPOCH_US(window_start) // 86400000000 AS INT)) IN (
+  NOT event_date IN (
     SELECT
       event_date
     FROM closed_days
   )
 GROUP BY
+  event_date,
   window_start,
   app_id,
   event_type,
@@ -71,7 +78,8 @@ SELECT
   app_id,
   event_type,
   level_id,
-  events
+  events,
+  MAKE_DATE(CAST(EPOCH_US(window_start) // 86400000000 AS INT))
 FROM events_1min_closed
 WHERE
   MAKE_DATE(CAST(EPOCH_US(window_start) // 86400000000 AS INT)) IN (

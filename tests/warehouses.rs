@@ -250,8 +250,10 @@ async fn shows_what_was_sent(page: &Page) {
     let recent = [("user_id", USER), ("verdict", "accepted"), ("most", "1")];
     let recent = page.get("ask/events/recent", &recent).await;
     let columns = recent["columns"].as_array().unwrap();
-    let cell = |name| &recent["rows"][0][columns.iter().position(|column| column == name).unwrap()];
-    let text = |name| cell(name).as_str().map_or_else(|| cell(name).to_string(), str::to_owned);
+    let cell =
+        |name: &str| &recent["rows"][0][columns.iter().position(|column| column == name).unwrap()];
+    let text =
+        |name: &str| cell(name).as_str().map_or_else(|| cell(name).to_string(), str::to_owned);
     let place = ["source_log", "source_partition", "source_offset"].map(text);
     let given = [("log", &*place[0]), ("partition", &*place[1]), ("offset", &*place[2])];
     let record = page.get("record", &given).await;

@@ -41,7 +41,7 @@ WITH players AS (
     app_id,
     level_id,
     SUM(events) AS starts
-  FROM events_1min
+  FROM events_1min_parts
   WHERE
     event_date BETWEEN CAST($2 AS DATE) AND CAST($3 AS DATE)
     AND window_start >= CAST(CAST($2 AS DATE) AS TIMESTAMPTZ)

@@ -21,7 +21,7 @@ WITH players AS (
 ),
 started AS (
   SELECT event_date, app_id, level_id, SUM(events) AS starts
-  FROM events_1min
+  FROM events_1min_parts
   WHERE event_date BETWEEN DATE(@from_time) AND DATE(@to_time)
     AND window_start >= CAST(DATE(@from_time) AS TIMESTAMP)
     AND window_start < CAST(DATE_ADD(DATE(@to_time), INTERVAL 1 DAY) AS TIMESTAMP)

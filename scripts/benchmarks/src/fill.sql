@@ -22,7 +22,7 @@ INSERT INTO events BY NAME
 SELECT
   uuid()::VARCHAR AS event_id, 'bench' AS app_id, user_id, user_id || '/' || event_date || '/' || (h >> 4) % 3 AS session_id,
   event_type,
-  {1001: 'level_start', 1002: 'level_complete', 1003: 'level_fail', 2001: 'purchase', 3002: 'session_end'}[event_type] AS event_name,
+  MAP {1001: 'level_start', 1002: 'level_complete', 1003: 'level_fail', 2001: 'purchase', 3002: 'session_end'}[event_type] AS event_name,
   timestamp, event_date, hour(timestamp) AS event_hour, isodow(timestamp) - 1 AS day_of_week,
   timestamp + INTERVAL 2 SECOND AS received_at,
   '{"level_id": "' || coalesce(level_id, '') || '", "moves_used": ' || (h >> 12) % 60 || ', "score": ' || (h >> 16) % 100000 || '}' AS parameters,

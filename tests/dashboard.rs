@@ -44,6 +44,9 @@ async fn an_event_sent_by_the_form_is_seen_with_its_verdict_and_the_plots_move()
     browser.until("the event is in the browser", row).await;
     browser.run(&format!("{row}.open = true")).await;
     browser.until("what it became", &format!("{row}.innerText.includes('level_complete')")).await;
+    let bytes = "{\\n  \"id\": \"test-";
+    let bytes = format!("{row}.querySelector('.sent pre')?.textContent.startsWith('{bytes}')");
+    browser.until("its very bytes", &bytes).await;
 
     let faulty = "const pick = document.querySelector('.sender [name=example]');
         pick.value = 'a faulty one'; pick.dispatchEvent(new Event('change'));

@@ -15,14 +15,15 @@ fn a_fuzzing_client_finds_the_server_as_it_is_described() {
     };
     let folder = tempfile::tempdir().unwrap();
     let stack = Stack::start(&folder.path().join("data"));
-    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/fuzzer/schemathesis.toml");
+    let fuzzer = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/fuzzer");
     let examples = if questline_testing::long() { "500" } else { "30" };
     let seed = questline_testing::seed().to_string();
     let output = Command::new(Path::new(&programs).join("schemathesis"))
         .arg("--config-file")
-        .arg(config)
+        .arg(fuzzer.join("schemathesis.toml"))
         .args(["run", &format!("{}/openapi.json", stack.url), "--header", "X-Api-Key: local"])
         .args(["--max-examples", examples, "--seed", &seed, "--generation-database", "none"])
+        .env("SCHEMATHESIS_HOOKS", fuzzer.join("checks.py"))
         .current_dir(folder.path())
         .output()
         .unwrap();

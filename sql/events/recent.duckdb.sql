@@ -1,7 +1,8 @@
 -- Derived from recent.sql by scripts/derive-sql: change that one.
 -- $1 most, $2 from_time, $3 to_time, $4 app_id, $5 user_id, $6 event_type, $7 app_version, $8 verdict, $9 user_base64
 /* Events as they come, each with its verdict, the latest first. A dead letter has no columns but its */
-/* bytes: it is found by its player and its verdict, not by its type or release. */
+/* bytes: it is found by its player and its verdict, not by its type or release. Nothing tells in which */
+/* partitions late events lie: those of a month are looked for, so that a look does not cost a year. */
 SELECT
   *
 FROM (
@@ -39,7 +40,12 @@ FROM (
       source_offset
     FROM events
     WHERE
-      event_date >= CAST('1970-01-01' AS DATE)
+      event_date >= (
+        CAST($2 AS DATE) - INTERVAL '30' DAY
+      )
+      AND event_date <= (
+        CAST($3 AS DATE) + INTERVAL '1' DAY
+      )
       AND received_at >= $2
       AND received_at < $3
       AND (
@@ -98,7 +104,10 @@ FROM (
       source_offset
     FROM events_dlq
     WHERE
-      received_at >= $2
+      failed_at >= (
+        CAST($2 AS TIMESTAMPTZ) - INTERVAL '1' HOUR
+      )
+      AND received_at >= $2
       AND received_at < $3
       AND (
         $4 IS NULL OR app_id = $4

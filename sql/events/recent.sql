@@ -1,5 +1,6 @@
 -- Events as they come, each with its verdict, the latest first. A dead letter has no columns but its
--- bytes: it is found by its player and its verdict, not by its type or release.
+-- bytes: it is found by its player and its verdict, not by its type or release. Nothing tells in which
+-- partitions late events lie: those of a month are looked for, so that a look does not cost a year.
 SELECT *
 FROM (
   (
@@ -35,7 +36,8 @@ FROM (
       source_partition,
       source_offset
     FROM events
-    WHERE event_date >= DATE '1970-01-01'
+    WHERE event_date >= DATE_SUB(DATE(@from_time), INTERVAL 30 DAY)
+      AND event_date <= DATE_ADD(DATE(@to_time), INTERVAL 1 DAY)
       AND received_at >= @from_time
       AND received_at < @to_time
       AND (@app_id IS NULL OR app_id = @app_id)
@@ -57,7 +59,8 @@ FROM (
       CAST(NULL AS STRING), CAST(NULL AS STRING), detail, TO_BASE64(record_key), TO_BASE64(raw),
       source_log, source_partition, source_offset
     FROM events_dlq
-    WHERE received_at >= @from_time
+    WHERE failed_at >= TIMESTAMP_SUB(CAST(@from_time AS TIMESTAMP), INTERVAL 1 HOUR)
+      AND received_at >= @from_time
       AND received_at < @to_time
       AND (@app_id IS NULL OR app_id = @app_id)
       AND (@user_base64 IS NULL OR TO_BASE64(record_key) = @user_base64)

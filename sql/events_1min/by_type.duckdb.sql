@@ -5,9 +5,12 @@ SELECT
   TO_TIMESTAMP(CAST(EPOCH(window_start) AS BIGINT) // $1 * $1) AS bucket,
   event_type,
   CAST(SUM(events) AS BIGINT) AS events
-FROM events_1min
+FROM events_1min_parts
 WHERE
-  window_start >= $2 AND window_start < $3 AND (
+  event_date BETWEEN CAST($2 AS DATE) AND CAST($3 AS DATE)
+  AND window_start >= $2
+  AND window_start < $3
+  AND (
     $4 IS NULL OR app_id = $4
   )
 GROUP BY

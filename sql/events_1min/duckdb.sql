@@ -2,80 +2,15 @@
 /* Closed days are exact whatever came twice or late; open and stale days are exact within the */
 /* deduplication window. */
 CREATE OR REPLACE VIEW events_1min AS
-WITH uncounted AS (
-  /* Written where the platform owns the offsets: a source position may come more than once. */
-  SELECT DISTINCT
-    MAKE_TIMESTAMPTZ(EPOCH_US(timestamp) // 60000000 * 60000000) AS window_start,
-    app_id,
-    event_type,
-    level_id,
-    source_log,
-    source_partition,
-    source_offset
-  FROM events
-  WHERE
-    event_date >= CAST('1970-01-01' AS DATE) AND NOT counted
-), parts AS (
-  SELECT
-    window_start,
-    app_id,
-    event_type,
-    level_id,
-    events
-  FROM events_agg_1min
-  UNION ALL
-  SELECT
-    window_start,
-    app_id,
-    event_type,
-    level_id,
-    COUNT(*) AS events
-  FROM uncounted
-  GROUP BY
-    window_start,
-    app_id,
-    event_type,
-    level_id
-), closed_days AS (
-  SELECT DISTINCT
-    MAKE_DATE(CAST(EPOCH_US(window_start) // 86400000000 AS INT)) AS event_date
-  FROM events_1min_closed
-  WHERE
-    NOT MAKE_DATE(CAST(EPOCH_US(window_start) // 86400000000 AS INT)) IN (
-      SELECT
-        event_date
-      FROM stale_days
-    )
-)
 SELECT
   window_start,
   app_id,
   event_type,
   level_id,
   CAST(SUM(events) AS BIGINT) AS events
-FROM parts
-WHERE
-  NOT MAKE_DATE(CAST(EPOCH_US(window_start) // 86400000000 AS INT)) IN (
-    SELECT
-      event_date
-    FROM closed_days
-  )
+FROM events_1min_parts
 GROUP BY
   window_start,
   app_id,
   event_type,
-  level_id
-UNION ALL
-SELECT
-  window_start,
-  app_id,
-  event_type,
-  level_id,
-  events
-FROM events_1min_closed
-WHERE
-  MAKE_DATE(CAST(EPOCH_US(window_start) // 86400000000 AS INT)) IN (
-    SELECT
-      event_date
-    FROM closed_days
-  );
+  level_id;

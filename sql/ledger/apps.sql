@@ -1,5 +1,5 @@
--- Apps that have ever sent something, and when last.
-SELECT app_id, MAX(minute) AS last_minute
+-- Apps that have ever sent something, when first and when last.
+SELECT app_id, MIN(minute) AS first_minute, MAX(minute) AS last_minute
 FROM ledger
 WHERE app_id <> ''
 GROUP BY app_id

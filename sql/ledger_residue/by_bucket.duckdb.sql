@@ -16,8 +16,14 @@ WITH minutes AS (
     MAKE_TIMESTAMPTZ(EPOCH_US(received_at) // 60000000 * 60000000) AS minute,
     COUNT(*) AS records
   FROM events
+  /* An accepted event is a year old at most, and an hour ahead. */
   WHERE
-    event_date >= CAST('1970-01-01' AS DATE)
+    event_date >= (
+      CAST($2 AS DATE) - INTERVAL '366' DAY
+    )
+    AND event_date <= (
+      CAST($3 AS DATE) + INTERVAL '1' DAY
+    )
     AND received_at >= $2
     AND received_at < (
       CAST($3 AS TIMESTAMPTZ) + INTERVAL '1' MINUTE
@@ -35,7 +41,10 @@ WITH minutes AS (
     COUNT(*) AS records
   FROM events_dlq
   WHERE
-    received_at >= $2
+    failed_at >= (
+      CAST($2 AS TIMESTAMPTZ) - INTERVAL '1' HOUR
+    )
+    AND received_at >= $2
     AND received_at < (
       CAST($3 AS TIMESTAMPTZ) + INTERVAL '1' MINUTE
     )
@@ -74,7 +83,12 @@ WITH minutes AS (
   INNER JOIN differing
     ON differing.minute = MAKE_TIMESTAMPTZ(EPOCH_US(received_at) // 60000000 * 60000000)
   WHERE
-    event_date >= CAST('1970-01-01' AS DATE)
+    event_date >= (
+      CAST($2 AS DATE) - INTERVAL '366' DAY
+    )
+    AND event_date <= (
+      CAST($3 AS DATE) + INTERVAL '1' DAY
+    )
     AND received_at >= $2
     AND received_at < (
       CAST($3 AS TIMESTAMPTZ) + INTERVAL '1' MINUTE
@@ -92,7 +106,10 @@ WITH minutes AS (
   INNER JOIN differing
     ON differing.minute = MAKE_TIMESTAMPTZ(EPOCH_US(received_at) // 60000000 * 60000000)
   WHERE
-    received_at >= $2
+    failed_at >= (
+      CAST($2 AS TIMESTAMPTZ) - INTERVAL '1' HOUR
+    )
+    AND received_at >= $2
     AND received_at < (
       CAST($3 AS TIMESTAMPTZ) + INTERVAL '1' MINUTE
     )

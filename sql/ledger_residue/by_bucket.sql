@@ -11,7 +11,9 @@ WITH minutes AS (
 kept AS (
   SELECT TIMESTAMP_TRUNC(received_at, MINUTE) AS minute, COUNT(*) AS records
   FROM events
-  WHERE event_date >= DATE '1970-01-01'
+  -- An accepted event is a year old at most, and an hour ahead.
+  WHERE event_date >= DATE_SUB(DATE(@from_time), INTERVAL 366 DAY)
+    AND event_date <= DATE_ADD(DATE(@to_time), INTERVAL 1 DAY)
     AND received_at >= @from_time
     AND received_at < TIMESTAMP_ADD(CAST(@to_time AS TIMESTAMP), INTERVAL 1 MINUTE)
     AND TIMESTAMP_TRUNC(received_at, MINUTE) < @to_time
@@ -21,7 +23,8 @@ kept AS (
   UNION ALL
   SELECT TIMESTAMP_TRUNC(received_at, MINUTE) AS minute, COUNT(*) AS records
   FROM events_dlq
-  WHERE received_at >= @from_time
+  WHERE failed_at >= TIMESTAMP_SUB(CAST(@from_time AS TIMESTAMP), INTERVAL 1 HOUR)
+    AND received_at >= @from_time
     AND received_at < TIMESTAMP_ADD(CAST(@to_time AS TIMESTAMP), INTERVAL 1 MINUTE)
     AND TIMESTAMP_TRUNC(received_at, MINUTE) < @to_time
     AND TIMESTAMP_TRUNC(received_at, MINUTE) >= @from_time
@@ -44,7 +47,8 @@ positions AS (
   SELECT DISTINCT source_log, minute, source_partition, source_offset
   FROM events
   INNER JOIN differing ON differing.minute = TIMESTAMP_TRUNC(received_at, MINUTE)
-  WHERE event_date >= DATE '1970-01-01'
+  WHERE event_date >= DATE_SUB(DATE(@from_time), INTERVAL 366 DAY)
+    AND event_date <= DATE_ADD(DATE(@to_time), INTERVAL 1 DAY)
     AND received_at >= @from_time
     AND received_at < TIMESTAMP_ADD(CAST(@to_time AS TIMESTAMP), INTERVAL 1 MINUTE)
     AND (@app_id IS NULL OR app_id = @app_id)
@@ -52,7 +56,8 @@ positions AS (
   SELECT DISTINCT source_log, minute, source_partition, source_offset
   FROM events_dlq
   INNER JOIN differing ON differing.minute = TIMESTAMP_TRUNC(received_at, MINUTE)
-  WHERE received_at >= @from_time
+  WHERE failed_at >= TIMESTAMP_SUB(CAST(@from_time AS TIMESTAMP), INTERVAL 1 HOUR)
+    AND received_at >= @from_time
     AND received_at < TIMESTAMP_ADD(CAST(@to_time AS TIMESTAMP), INTERVAL 1 MINUTE)
     AND (@app_id IS NULL OR app_id = @app_id)
 ),

@@ -37,13 +37,14 @@ WITH players AS (
     user_id
 ), started AS (
   SELECT
-    MAKE_DATE(CAST(EPOCH_US(window_start) // 86400000000 AS INT)) AS event_date,
+    event_date,
     app_id,
     level_id,
     SUM(events) AS starts
-  FROM events_1min
+  FROM events_1min_parts
   WHERE
-    window_start >= CAST(CAST($2 AS DATE) AS TIMESTAMPTZ)
+    event_date BETWEEN CAST($2 AS DATE) AND CAST($3 AS DATE)
+    AND window_start >= CAST(CAST($2 AS DATE) AS TIMESTAMPTZ)
     AND window_start < CAST(CAST($3 AS DATE) + INTERVAL '1' DAY AS TIMESTAMPTZ)
     AND event_type = 1001
     AND NOT level_id IS NULL

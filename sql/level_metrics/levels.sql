@@ -20,9 +20,10 @@ WITH players AS (
   GROUP BY event_date, app_id, level_id, user_id
 ),
 started AS (
-  SELECT DATE(window_start) AS event_date, app_id, level_id, SUM(events) AS starts
-  FROM events_1min
-  WHERE window_start >= CAST(DATE(@from_time) AS TIMESTAMP)
+  SELECT event_date, app_id, level_id, SUM(events) AS starts
+  FROM events_1min_parts
+  WHERE event_date BETWEEN DATE(@from_time) AND DATE(@to_time)
+    AND window_start >= CAST(DATE(@from_time) AS TIMESTAMP)
     AND window_start < CAST(DATE_ADD(DATE(@to_time), INTERVAL 1 DAY) AS TIMESTAMP)
     AND event_type = 1001
     AND level_id IS NOT NULL

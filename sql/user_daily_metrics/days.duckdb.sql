@@ -23,7 +23,7 @@ WITH played AS (
     1
   FROM events
   WHERE
-    event_date <= CAST($1 AS DATE)
+    event_date BETWEEN CAST($3 AS DATE) AND CAST($1 AS DATE)
     AND NOT event_date IN (
       SELECT
         event_date

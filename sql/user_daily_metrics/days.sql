@@ -7,7 +7,7 @@ WITH played AS (
   UNION ALL
   SELECT event_date, app_id, user_id, COUNT(DISTINCT session_id), COUNT(*), 1
   FROM events
-  WHERE event_date <= DATE(@to_time)
+  WHERE event_date BETWEEN DATE(@from_time) AND DATE(@to_time)
     AND event_date NOT IN (SELECT event_date FROM user_daily_metrics)
     AND (@app_id IS NULL OR app_id = @app_id)
   GROUP BY event_date, app_id, user_id

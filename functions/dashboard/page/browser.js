@@ -4,12 +4,15 @@ import { bytes, h, quoted } from "./dom.js";
 import * as filters from "./filters.js";
 import { clock, count, moment } from "./format.js";
 import * as form from "./form.js";
-import { rows as rowsOf, stream } from "./source.js";
+import { record, rows as rowsOf, stream } from "./source.js";
 import * as types from "./types.js";
 
 const KEEP = 200;
 /** Columns that tell what became of an event, in the order in which people look for them. */
 const BECAME = ["event_name", "timestamp", "country", "device_category", "device_tier", "level_id", "moves_used", "time_seconds", "duration_sec", "price_usd", "transaction_id", "session_id", "platform", "app_version", "is_paying_user", "days_since_install", "app_id"];
+
+/** Whether the page knows the log. */
+let records = false;
 
 export const sent = (row) => (row.raw_base64 === null ? null : bytes(row.raw_base64));
 
@@ -29,11 +32,29 @@ function pretty(text) {
 /** Where it is on the log: no other event is there. */
 const place = (row) => `${row.source_log}/${row.source_partition}/${row.source_offset}`;
 
+/** What its row has of what was sent: all that there is where the log does not have it. */
+function kept(row) {
+  const part = (title, text) => [h("h4", {}, title), h("pre", { tabindex: 0 }, quoted(pretty(text)))];
+  return [part("Parameters as kept", row.parameters ?? "{}"), row.extras ? part("Members without a column", row.extras) : null];
+}
+
+/** A row has no bytes of its own: the log is asked for them. */
+function asSent(row) {
+  const place = h("div", { class: "sent", "data-state": "asking" }, h("p", { class: "soft" }, "Asking the log…"));
+  const tell = (state, ...what) => {
+    place.dataset.state = state;
+    place.replaceChildren(...what.flat(Infinity).filter((part) => part !== null));
+  };
+  record(row.source_log, row.source_partition, row.source_offset).then(
+    (raw) => tell("good", h("pre", { tabindex: 0, "aria-label": "The bytes as they were sent" }, quoted(raw === null ? "" : bytes(raw)))),
+    (error) => tell("bad", h("p", { class: "soft" }, `Its bytes are not to be had: ${error.message}.`), kept(row)),
+  );
+  return [h("h4", {}, "As it was sent"), place];
+}
+
 function detail(row) {
   const bad = row.verdict !== "accepted";
-  const left = bad
-    ? [h("h4", {}, "As it was sent"), h("pre", { tabindex: 0 }, quoted(sent(row) ?? ""))]
-    : [h("h4", {}, "Parameters as sent"), h("pre", { tabindex: 0 }, quoted(pretty(row.parameters ?? "{}"))), row.extras ? h("h4", {}, "Members without a column") : null, row.extras ? h("pre", { tabindex: 0 }, quoted(pretty(row.extras))) : null];
+  const left = bad ? [h("h4", {}, "As it was sent"), h("pre", { tabindex: 0 }, quoted(sent(row) ?? ""))] : records ? asSent(row) : kept(row);
   const right = bad
     ? [h("h4", {}, "What became of it"), h("p", {}, "A dead letter: ", h("b", {}, row.verdict), row.detail ? [", at ", h("code", {}, quoted(row.detail))] : "", "."), h("p", { class: "soft" }, "It is kept as it is, and comes back by ", h("code", {}, `questline reprocess --reason ${row.verdict}`), ".")]
     : [h("h4", {}, "What became of it"), facts(row)];
@@ -84,7 +105,8 @@ function controls(reasons) {
   return element;
 }
 
-export function start(section, { reasons, form: where }) {
+export function start(section, { reasons, form: where, records: log }) {
+  records = log;
   const list = h("div", { class: "list", role: "log", "aria-label": "Events, the latest first", "aria-live": "off" });
   const word = h("p", { class: "word", role: "status" }, "Asking…");
   const pause = h("button", { type: "button", "aria-pressed": "false" }, "Pause");
@@ -106,7 +128,7 @@ export function start(section, { reasons, form: where }) {
     const known = new Set([...list.children].map((element) => element.dataset.place));
     list.prepend(...news.filter((row) => !known.has(place(row))).map(line));
     while (list.children.length > KEEP) list.lastElementChild.remove();
-    word.textContent = list.children.length ? "" : "No event fits. Type and release filter what became a row: a dead letter has neither.";
+    word.textContent = list.children.length ? "" : "No event fits. Type and release filter what became a row: a dead letter has neither. What came more than a month late is not looked for.";
   };
   pause.addEventListener("click", () => {
     held = !held;

@@ -4,8 +4,9 @@ const SPANS = { "1h": 3600, "6h": 6 * 3600, "24h": 86400, "7d": 7 * 86400, "14d"
 /** Wide enough that the two weeks of a fresh stack are seen. */
 export const USUAL = "14d";
 const NAMES = ["range", "from", "to", "app", "platform", "country", "release", "user", "type", "verdict"];
-/** Answers within so many seconds are one answer, whoever asks. */
-const ROUND = 5;
+/** Questions within so many seconds are one question, whoever asks; those about days are dear. */
+const ROUND = 10;
+const ROUND_DAYS = 30;
 
 const changed = new EventTarget();
 let values = read();
@@ -39,11 +40,27 @@ function between() {
 }
 
 /** From and to in seconds since 1970; `span` looks at so many seconds whatever the range is. */
-export function range(span) {
+export function range(span, round = ROUND) {
   const fixed = span ? null : between();
   if (fixed) return fixed;
-  const to = (Math.floor(Date.now() / 1000 / ROUND) + 1) * ROUND;
+  const to = (Math.floor(Date.now() / 1000 / round) + 1) * round;
   return [to - (span ?? SPANS[values.range] ?? SPANS[USUAL]), to];
+}
+
+/** When something arrived first, in seconds since 1970; 0 while nobody knows. */
+let began = 0;
+
+export function learn(seconds) {
+  const news = seconds !== began && seconds > range()[0];
+  began = seconds;
+  if (news) changed.dispatchEvent(new Event("change"));
+}
+
+/** The range of what is told by its arrival: a fresh log fills it, and is no spike at its end. */
+export function arrived() {
+  const [from, to] = range();
+  if (!began || values.range === "between") return [from, to];
+  return [Math.max(from, Math.min(began - 300, to - 1800)), to];
 }
 
 /** Seconds of a bucket, so that a plot has some hundreds of them. */
@@ -59,13 +76,19 @@ export function buckets([from, to], size) {
 }
 
 /** The parameters that every question has. */
-export function common(span) {
-  const [from, to] = range(span);
+export function common(span, round) {
+  const [from, to] = range(span, round);
   return { from_time: iso(from), to_time: iso(to), app_id: values.app };
+}
+
+/** The same over what has arrived. */
+export function arrivals() {
+  const [from, to] = arrived();
+  return { ...common(), from_time: iso(from), to_time: iso(to) };
 }
 
 /** Days are told whole; a plot of one day says little. */
 export function days() {
-  const [from, to] = range();
-  return { ...common(), from_time: iso(Math.min(from, to - 14 * 86400)) };
+  const [from, to] = range(0, ROUND_DAYS);
+  return { ...common(0, ROUND_DAYS), from_time: iso(Math.min(from, to - 14 * 86400)) };
 }

@@ -41,7 +41,7 @@ function hop([name, title, equation], rows) {
 
 /** One cell for each hop and bucket; a screen reader gets the table of numbers instead. */
 function strip(rows) {
-  const [from, to] = filters.range();
+  const [from, to] = filters.arrived();
   const step = size();
   const buckets = filters.buckets([from, to], step).map((at) => new Date(at * 1000).toISOString());
   const found = new Map(rows.map((row) => [`${row.hop} ${new Date(row.bucket).toISOString()}`, row]));
@@ -69,7 +69,7 @@ export function start(section) {
     title: "Hop by hop",
     wide: true,
     note: "0 missing in every closed minute, unless something was lost there",
-    question: () => ({ name: "ledger_residue/by_bucket", parameters: { ...filters.common(), bucket_seconds: size() } }),
+    question: () => ({ name: "ledger_residue/by_bucket", parameters: { ...filters.arrivals(), bucket_seconds: size() } }),
     empty: "No minute of this range is written down yet. The first one is within a minute of the first event.",
     every: 10,
     draw(body, { rows }) {
@@ -80,6 +80,6 @@ export function start(section) {
 
 /** So that the strip has at most some 120 cells in a row. */
 function size() {
-  const [from, to] = filters.range();
+  const [from, to] = filters.arrived();
   return [60, 300, 900, 3600, 10800, 21600, 86400].find((seconds) => (to - from) / seconds <= 120) ?? 7 * 86400;
 }

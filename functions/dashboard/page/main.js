@@ -4,6 +4,7 @@ import { alerts } from "./alerts.js";
 import * as browser from "./browser.js";
 import { announce, h } from "./dom.js";
 import * as filters from "./filters.js";
+import { seconds } from "./format.js";
 import * as ledger from "./ledger.js";
 import * as letters from "./letters.js";
 import * as levels from "./levels.js";
@@ -16,6 +17,7 @@ import * as types from "./types.js";
 
 const DAY = 86_400;
 const FACTS = 20_000;
+const EMPTY = 5_000;
 const section = (name) => document.getElementById(name);
 
 /** What is known, and who wants to know of it. */
@@ -42,11 +44,17 @@ function bar() {
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("change", () => filters.set(Object.fromEntries(names.map((name) => [name, form.elements[name].value]))));
   filters.onchange(show);
-  ask("ledger/apps", { most: 1000 }).then(({ rows }) => {
-    const found = new Set([...rows.map((row) => row.app_id), filters.get("app")].filter(Boolean));
-    form.elements.app.append(...[...found].map((app) => h("option", { value: app }, app)));
+  const apps = async () => {
+    const { rows } = await ask("ledger/apps", { most: 1000 }).catch(() => ({ rows: [] }));
+    // Nothing has arrived yet, or nobody answers.
+    if (!rows.length) setTimeout(apps, EMPTY);
+    const known = new Set([...form.elements.app.options].map((option) => option.value));
+    const found = new Set([...rows.map((row) => row.app_id), filters.get("app")]);
+    form.elements.app.append(...[...found].filter((app) => !known.has(app)).map((app) => h("option", { value: app }, app)));
     show();
-  }, () => {});
+    if (rows.length) filters.learn(Math.min(...rows.map((row) => seconds(row.first_minute))));
+  };
+  apps();
   show();
 }
 

@@ -111,11 +111,11 @@ function history(panels, facts) {
   panel(panels, {
     title: "What arrived, and what became of it",
     note: "by the minute of arrival",
-    question: () => ({ name: "ledger_minutes/by_bucket", parameters: { ...filters.common(), bucket_seconds: filters.bucket(filters.range()) } }),
+    question: () => ({ name: "ledger_minutes/by_bucket", parameters: { ...filters.arrivals(), bucket_seconds: filters.bucket(filters.arrived()) } }),
     empty: "Nothing has arrived in this range. Send an event with the form below, or look at a longer range.",
     every: 10,
     draw(body, { rows }) {
-      const span = filters.range();
+      const span = filters.arrived();
       const x = filters.buckets(span, filters.bucket(span));
       const found = new Map(rows.map((row) => [Date.parse(row.bucket) / 1000, row]));
       const line = (name, colour, more = {}) => ({ label: name, colour, values: x.map((at) => found.get(at)?.[name] ?? 0), ...more });

@@ -21,6 +21,11 @@ async function answer(url) {
 
 export const page = () => answer("/api/page");
 
+/** The bytes of one record of the log, as base64. */
+export async function record(log, partition, offset) {
+  return (await answer(`/api/record?${new URLSearchParams({ log, partition, offset })}`)).raw_base64;
+}
+
 /** Rows as objects, by the names of their columns. */
 export function rows({ columns, rows }) {
   return rows.map((row) => Object.fromEntries(columns.map((name, at) => [name, row[at]])));

@@ -48,7 +48,7 @@ async fn answer(
     let now = dashboard.config.clock.now_micros();
     let given = given.iter().map(|(name, value)| (&**name, &**value));
     let question = Saved::named(name).and_then(|saved| saved.ask(given, now)).map_err(unusable)?;
-    let asked = dashboard.cache.ask(&*dashboard.config.source, &question, now).await;
+    let asked = dashboard.cache.about(&*dashboard.config.source, &question, now).await;
     let answer = asked.map_err(failed)?;
     if name == "events_dlq/samples" {
         return Ok(Arc::new(letters::judged(&answer, &dashboard.config.rules)));

@@ -2,17 +2,17 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use questline_events::limits::{QUERY_ROWS, QUERY_TIMEOUT};
 use questline_stores::{
     saved::{Saved, Unusable},
-    warehouse::{Answer, QueryError, QueryLimits},
+    warehouse::{Answer, QueryError},
 };
 use serde_json::Value;
 
 use crate::routes::Dashboard;
 
-/// Between two looks: an event is seen within 2 s of its sending, of which a row takes one.
-pub(crate) const PAUSE: Duration = Duration::from_millis(700);
+/// Between two looks: an event is seen within 2 s of its sending, of which a row takes one. All who
+/// listen look at the same moments, so that what they have in common is asked once.
+const PAUSE_MICROS: i64 = 700_000;
 /// Rows are written in another order than they were received, within this time.
 const BEHIND_MICROS: i64 = 15_000_000;
 
@@ -37,6 +37,7 @@ impl Browser {
     /// The events that are new since the last look, the latest first.
     pub(crate) async fn look(&mut self, dashboard: &Arc<Dashboard>) -> Result<Answer, QueryError> {
         let now = dashboard.config.clock.now_micros();
+        let now = now - now.rem_euclid(PAUSE_MICROS);
         let given = self.given.iter().map(|(name, value)| (&**name, &**value));
         let mut question = self
             .saved
@@ -45,18 +46,19 @@ impl Browser {
         if let Some(from) = self.from {
             question.since(from);
         }
-        let limits = QueryLimits { timeout: QUERY_TIMEOUT, rows: QUERY_ROWS };
-        let mut answer = dashboard.config.source.ask(&question, limits).await?;
+        let answer = dashboard.cache.ask(&*dashboard.config.source, &question, now).await?;
         let keys: Vec<_> = answer.rows.iter().map(|row| position(&answer.columns, row)).collect();
-        let mut at = 0;
-        answer.rows.retain(|_| {
-            at += 1;
-            !self.shown.contains(&keys[at - 1])
-        });
+        let new = answer.rows.iter().zip(&keys).filter(|(_, key)| !self.shown.contains(*key));
+        let rows = new.map(|(row, _)| row.clone()).collect();
         self.shown = keys.into_iter().collect();
         self.from = Some(now - BEHIND_MICROS);
-        Ok(answer)
+        Ok(Answer { columns: answer.columns.clone(), rows })
     }
+}
+
+/// Until all who listen look again.
+pub(crate) fn pause(now: i64) -> Duration {
+    Duration::from_micros((PAUSE_MICROS - now.rem_euclid(PAUSE_MICROS)).unsigned_abs())
 }
 
 /// Log, partition and offset of a row: its last columns.

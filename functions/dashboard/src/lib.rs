@@ -8,6 +8,7 @@ mod guard;
 mod letters;
 mod pulse;
 mod routes;
+mod sent;
 
 use std::sync::Arc;
 
@@ -16,11 +17,14 @@ use questline_events::Rules;
 use questline_runtime::{CancellationToken, clock::Clock, metrics::Metrics};
 use questline_stores::saved::Ask;
 pub use routes::routes;
+pub use sent::Sent;
 
 /// What the page is served from.
 pub struct Config {
     /// The warehouse.
     pub source: Arc<dyn Ask>,
+    /// The log, where the page knows it: what was sent is read there.
+    pub sent: Option<Sent>,
     /// The figures of this process, where it is the one that ingests and processes.
     pub metrics: Option<Arc<Metrics>>,
     /// By what dead letters would be judged if they came again.

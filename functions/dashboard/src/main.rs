@@ -1,6 +1,8 @@
 //! The dashboard as a function of its own: HTTP on `$PORT`, or AWS Lambda.
 
-use questline_dashboard::{Config, Form, Viewers, routes};
+use std::sync::Arc;
+
+use questline_dashboard::{Config, Form, Sent, Viewers, routes};
 use questline_environment::Rulebook;
 use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, SHUTDOWN};
 use questline_runtime::{
@@ -11,6 +13,7 @@ use questline_runtime::{
     serve::{self, ServeLimits, Signals},
     telemetry,
 };
+use questline_stores::log::Reader;
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -24,9 +27,15 @@ async fn main() -> anyhow::Result<()> {
     );
     let warehouse = questline_environment::warehouse(&env).await?;
     let stop = CancellationToken::new();
+    let looked_into = env.clone();
+    let sent = Sent::new(move || {
+        let env = looked_into.clone();
+        async move { Ok(questline_environment::log(&env).await? as Arc<dyn Reader>) }
+    });
     let form = |ingest| Form { ingest, key: String::new() };
     let page = routes(Config {
         source: warehouse.ask(),
+        sent: env.get("QUESTLINE_LOG").map(|_| sent),
         metrics: None,
         rules: Rulebook::read(&env)?.rules,
         form: env.owned("QUESTLINE_INGEST_URL").map(form),

@@ -26,10 +26,11 @@ use crate::{
     Config,
     answers::{self, Given, unusable},
     assets,
-    browser::{Browser, PAUSE},
+    browser::{Browser, pause},
     cache::Cache,
     guard::{guard, policy},
     pulse::Pulse,
+    sent,
 };
 
 /// The page and what it needs.
@@ -63,6 +64,7 @@ pub fn routes(config: Config) -> Router {
         .route("/page/{*file}", get(assets::file))
         .route("/api/page", get(page))
         .route("/api/ask/{*name}", get(answers::ask))
+        .route("/api/record", get(sent::record))
         .route("/api/pulse", get(pulse))
         .route("/api/events", get(events))
         .route("/api/{*nothing}", any(nothing))
@@ -71,13 +73,13 @@ pub fn routes(config: Config) -> Router {
 }
 
 async fn nothing() -> Response {
-    let detail = "there are /api/page, /api/ask/NAME, /api/pulse and /api/events";
+    let detail = "there are /api/page, /api/ask/NAME, /api/record, /api/pulse and /api/events";
     Problem::new(StatusCode::NOT_FOUND, "route", detail).into_response()
 }
 
 /// What the page has to know once.
 async fn page(State(dashboard): State<Arc<Dashboard>>) -> Response {
-    let Config { rules, form, metrics, .. } = &dashboard.config;
+    let Config { rules, form, metrics, sent, .. } = &dashboard.config;
     let types: Vec<_> = rules.registry.names();
     let reasons: Vec<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
     let form = form.as_ref().map(|form| json!({ "ingest": form.ingest, "key": form.key }));
@@ -87,6 +89,7 @@ async fn page(State(dashboard): State<Arc<Dashboard>>) -> Response {
         "reasons": reasons,
         "form": form,
         "pulse": metrics.is_some(),
+        "records": sent.is_some(),
     });
     Json(page).into_response()
 }
@@ -136,7 +139,7 @@ async fn next_look(
 ) -> Option<(Result<Event, axum::Error>, (Browser, Arc<Dashboard>, bool))> {
     loop {
         if !first {
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(pause(dashboard.config.clock.now_micros())).await;
         }
         let event = match browser.look(&dashboard).await {
             Ok(answer) if answer.rows.is_empty() && !first => continue,

@@ -9,17 +9,28 @@ use axum::{
     extract::ConnectInfo,
     http::{Request, Response, StatusCode},
 };
-use questline_dashboard::{Config, Viewers, routes};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use questline_dashboard::{Config, Sent, Viewers, routes};
 use questline_environment::Rulebook;
+use questline_log_sqlite::SqliteLog;
 use questline_runtime::{CancellationToken, clock::SystemClock, config::Env};
+use questline_stores::{
+    NewRecord, Topic,
+    log::{Appender as _, Reader},
+};
 use questline_warehouse_duckdb::DuckdbWarehouse;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
 fn app(viewers: Viewers) -> (tempfile::TempDir, Router) {
+    app_over(viewers, None)
+}
+
+fn app_over(viewers: Viewers, sent: Option<Sent>) -> (tempfile::TempDir, Router) {
     let folder = tempfile::tempdir().unwrap();
     let app = routes(Config {
         source: Arc::new(DuckdbWarehouse::open(folder.path()).unwrap()),
+        sent,
         metrics: None,
         rules: Rulebook::read(&Env::of([])).unwrap().rules,
         form: None,
@@ -75,10 +86,7 @@ async fn without_a_password_only_loopback_is_let_in_and_only_by_its_name() {
 #[tokio::test]
 async fn with_a_password_whoever_knows_it_is_let_in_from_anywhere_and_nobody_else() {
     let (_folder, app) = app(Viewers::Password("örg:23".to_owned()));
-    let basic = |pair: &str| {
-        use base64::{Engine as _, prelude::BASE64_STANDARD};
-        format!("Basic {}", BASE64_STANDARD.encode(pair))
-    };
+    let basic = |pair: &str| format!("Basic {}", BASE64_STANDARD.encode(pair));
     for (sent, expected) in [
         (basic("anybody:örg:23"), StatusCode::OK),
         (basic("anybody:örg"), StatusCode::UNAUTHORIZED),
@@ -138,6 +146,7 @@ async fn what_cannot_be_answered_is_a_problem_that_names_it() {
         ("/api/ask/events/recent?most=1000000", 400, "from 1 to 1000"),
         ("/api/ask/events/recent?from_time=0001-01-01T00:00:00Z", 400, "within a year"),
         ("/api/events?event_type=x", 400, "a whole number"),
+        ("/api/record?log=l&partition=0&offset=0", 404, "the page knows no log"),
         ("/api/pulse", 404, "its figures are elsewhere"),
     ] {
         let response = get(&app, HOME.0, HOME.1, path).await;
@@ -149,4 +158,43 @@ async fn what_cannot_be_answered_is_a_problem_that_names_it() {
     let mut request = request.body(Body::empty()).unwrap();
     request.extensions_mut().insert(ConnectInfo::<SocketAddr>("127.0.0.1:9".parse().unwrap()));
     assert_eq!(app.oneshot(request).await.unwrap().status(), StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn what_was_sent_is_shown_for_as_long_as_the_log_has_it() {
+    let place = tempfile::tempdir().unwrap();
+    let log = SqliteLog::open(place.path()).unwrap();
+    // No JSON, no UTF-8, and every blank of it.
+    let bytes = b"{ \"id\" : \"\xff\x00<b>\" }\n ";
+    let value = Some(bytes.as_slice().into());
+    let record = NewRecord { partition: Some(3), value, ..NewRecord::default() };
+    assert!(log.append(Topic::Raw, vec![record]).all_stored().await);
+    let id = log.log_id().to_owned();
+    let opened = std::sync::atomic::AtomicBool::new(false);
+    let open = move || {
+        let again = opened.swap(true, std::sync::atomic::Ordering::Relaxed);
+        let log: Arc<dyn Reader> = Arc::new(log.clone());
+        std::future::ready(again.then_some(log).ok_or_else(|| anyhow::anyhow!("no broker there")))
+    };
+    let (_folder, app) = app_over(Viewers::Local, Some(Sent::new(open)));
+    let path = format!("/api/record?log={id}&partition=3&offset=0");
+    let away = get(&app, HOME.0, HOME.1, &path).await;
+    assert_eq!(away.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(text(away).await.contains("no broker there"));
+    let found = get(&app, HOME.0, HOME.1, &path).await;
+    assert_eq!(found.status(), StatusCode::OK, "it is opened again");
+    let found: Value = serde_json::from_str(&text(found).await).unwrap();
+    assert_eq!(found["raw_base64"], BASE64_STANDARD.encode(bytes));
+    for (query, status, said) in [
+        (format!("log={id}&partition=3&offset=1"), 404, "kept for 7 days"),
+        (format!("log={id}&partition=64&offset=0"), 404, "kept for 7 days"),
+        ("log=other&partition=3&offset=0".to_owned(), 404, "on another log, `other`"),
+        (format!("log={id}&partition=-1&offset=0"), 400, "log, partition and offset tell"),
+        (format!("log={id}&partition=3"), 400, "missing field `offset`"),
+    ] {
+        let response = get(&app, HOME.0, HOME.1, &format!("/api/record?{query}")).await;
+        assert_eq!(response.status().as_u16(), status, "{query}");
+        let text = text(response).await;
+        assert!(text.contains(said), "{query}: {text}");
+    }
 }

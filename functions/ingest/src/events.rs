@@ -37,6 +37,33 @@ pub(crate) struct Params {
     strict: Option<String>,
 }
 
+/// What is asked for besides: whoever asks for something else is told so, not served something else.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    all_receipts: bool,
+    strict: bool,
+}
+
+impl Params {
+    fn asked(&self) -> Result<Asked, Problem> {
+        let unknown = |name: &str, known: &str, value: &str| {
+            let detail = format!("`{name}` is to be {known}, not `{value}`");
+            Problem::new(StatusCode::BAD_REQUEST, "parameter", detail)
+        };
+        let all_receipts = match self.receipts.as_deref() {
+            None => false,
+            Some("all") => true,
+            Some(other) => return Err(unknown("receipts", "`all`", other)),
+        };
+        let strict = match self.strict.as_deref() {
+            None | Some("0") => false,
+            Some("1") => true,
+            Some(other) => return Err(unknown("strict", "`0` or `1`", other)),
+        };
+        Ok(Asked { all_receipts, strict })
+    }
+}
+
 /// A request as far as the door has understood it.
 pub(crate) struct Arrival {
     pub(crate) key: Arc<Key>,
@@ -78,7 +105,8 @@ pub(crate) async fn store(
     let arrived = arrive(&ingest, &params, &headers, address, received_at, body).await;
     let taken = arrived.and_then(|arrival| {
         let app = arrival.key.app.clone();
-        take(&ingest, &params, &headers, &arrival, request.boot())
+        let asked = params.asked().map_err(|problem| (Some(app.clone()), problem))?;
+        take(&ingest, asked, &headers, &arrival, request.boot())
             .map_err(|problem| (Some(app), problem))
     });
     match taken {
@@ -102,7 +130,7 @@ struct Taken {
 
 fn take(
     ingest: &Ingest,
-    params: &Params,
+    asked: Asked,
     headers: &HeaderMap,
     arrival: &Arrival,
     boot: &str,
@@ -122,17 +150,16 @@ fn take(
         ..Envelope::default()
     };
     let block = record_headers(boot, headers, arrival, sent_at.map(|(text, _)| text));
-    let strict = params.strict.as_deref().is_some_and(|value| value != "0");
     let mut taken = Taken {
         key: arrival.key.clone(),
         records: Vec::with_capacity(events.len()),
         receipts: Receipt { received: events.len(), ..Receipt::default() },
         names: Vec::new(),
-        all_receipts: params.receipts.as_deref() == Some("all"),
+        all_receipts: asked.all_receipts,
     };
     for (index, event) in events.into_iter().enumerate() {
         let inspected = inspect(event, limits).map_err(|reason| (None, Fault::whole(reason)));
-        let judged = inspected.and_then(|names| match strict {
+        let judged = inspected.and_then(|names| match asked.strict {
             true => match ingest.rules.judge(event, &envelope, &mut Recent::default()) {
                 Ok(_) => Ok(names),
                 Err(fault) => Err((names.id.map(Into::into), fault)),

@@ -101,6 +101,13 @@ async fn answers_are_as_described() {
         let keyless = Request::post(path).body(Body::from("{}")).unwrap();
         described(&ingest, keyless, 401).await;
     }
+    for query in ["strict=x", "strict=", "strict=true", "receipts=ALL", "receipts=none"] {
+        let path = format!("/v1/events?{query}");
+        let refused = described(&ingest, post(&path, event("d")), 400).await.body["detail"].clone();
+        let (name, value) = query.split_once('=').unwrap();
+        let names = |said: &str| said.starts_with(&format!("`{name}`")) && said.contains(value);
+        assert!(refused.as_str().is_some_and(names), "{query}: {refused}");
+    }
     described(&ingest, with("content-encoding", "lzma", event("c")), 415).await;
     for path in ["/healthz", "/version", "/readyz", "/openapi.json"] {
         described(&ingest, get(path), 200).await;

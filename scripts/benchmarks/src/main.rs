@@ -1,9 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+mod answers;
 mod core;
 mod ingest;
 mod kafka;
 mod load;
+mod looks;
+mod page;
 mod report;
 mod server;
 mod stack;
@@ -32,6 +35,10 @@ enum Part {
     Ingest,
     /// The whole stack.
     Stack,
+    /// What people who look at the page cost the stack.
+    Page,
+    /// How long the page's questions take over two weeks of play.
+    Answers,
     /// Ingest and processing on Apache Kafka.
     Kafka,
     /// A process of its own for the other parts; started by them.
@@ -50,12 +57,16 @@ fn main() -> anyhow::Result<()> {
         Some(Part::Core) => core::run(rounds),
         Some(Part::Ingest) => ingest::run(rounds),
         Some(Part::Stack) => stack::run(events),
+        Some(Part::Page) => page::run(rounds, events),
+        Some(Part::Answers) => answers::run(rounds, 5 * events),
         Some(Part::Kafka) => kafka::run(rounds, events),
         Some(Part::Serve { what, directory, brokers }) => server::run(what, &directory, &brokers),
         None => {
             core::run(rounds)?;
             ingest::run(rounds)?;
             stack::run(events)?;
+            page::run(rounds, events)?;
+            answers::run(rounds, 5 * events)?;
             kafka::run(rounds, events)
         }
     }

@@ -27,10 +27,10 @@ use crate::{
 const GENERATORS: usize = 2;
 const UNDER_WAY: usize = 8;
 
-struct Stack {
+pub(crate) struct Stack {
     child: Child,
     place: Place,
-    url: String,
+    pub(crate) url: String,
     log: PathBuf,
 }
 
@@ -43,7 +43,7 @@ impl Drop for Stack {
 
 impl Stack {
     /// Starts the stack; also says how long it took until it was ready.
-    fn start(directory: &Path) -> anyhow::Result<(Self, Duration)> {
+    pub(crate) fn start(directory: &Path) -> anyhow::Result<(Self, Duration)> {
         let place = Place::new(directory);
         place.withdraw();
         let binary = std::env::current_exe()?.with_file_name("questline-stack");
@@ -153,13 +153,7 @@ async fn sustained(stack: &Stack, events: usize) -> anyhow::Result<()> {
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} {per_sec}")?);
     let sent = Arc::new(AtomicUsize::new(0));
     let started = Instant::now();
-    let now = now_micros();
-    let generators: Vec<_> = (0..GENERATORS)
-        .map(|generator| {
-            let (url, sent) = (stack.url.clone(), sent.clone());
-            std::thread::spawn(move || generate(&url, generator, events / GENERATORS, now, &sent))
-        })
-        .collect();
+    let generators = generators(stack, events, 0, &sent);
     let mut resident = Vec::new();
     while generators.iter().any(|generator| !generator.is_finished()) {
         tokio::time::sleep(Duration::from_millis(250)).await;
@@ -171,8 +165,7 @@ async fn sustained(stack: &Stack, events: usize) -> anyhow::Result<()> {
     }
     let acknowledged = started.elapsed();
     let total = sent.load(Ordering::Relaxed) as u64;
-    let settled = Operator::of(&stack.place)?.context("no stack runs")?;
-    anyhow::ensure!(settled.settle(Duration::from_secs(600)).await?, "not processed in time");
+    settle(stack).await?;
     let visible = started.elapsed();
     resident.push(stack.resident());
     bar.finish_and_clear();
@@ -197,9 +190,49 @@ async fn sustained(stack: &Stack, events: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Sends events as fast as they are taken; how many a second were rows when the last one was. Another
+/// turn has other players.
+pub(crate) async fn load(stack: &Stack, events: usize, turn: usize) -> anyhow::Result<f64> {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let started = Instant::now();
+    let generators = generators(stack, events, turn, &sent);
+    while generators.iter().any(|generator| !generator.is_finished()) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for generator in generators {
+        generator.join().map_err(|_| anyhow::anyhow!("a generator panicked"))??;
+    }
+    settle(stack).await?;
+    Ok(sent.load(Ordering::Relaxed) as f64 / started.elapsed().as_secs_f64())
+}
+
+type Generator = std::thread::JoinHandle<anyhow::Result<()>>;
+
+fn generators(
+    stack: &Stack,
+    events: usize,
+    turn: usize,
+    sent: &Arc<AtomicUsize>,
+) -> Vec<Generator> {
+    let now = now_micros();
+    (0..GENERATORS)
+        .map(|generator| {
+            let (url, sent) = (stack.url.clone(), sent.clone());
+            let seed = 100 + turn * GENERATORS + generator;
+            std::thread::spawn(move || generate(&url, seed, events / GENERATORS, now, &sent))
+        })
+        .collect()
+}
+
+async fn settle(stack: &Stack) -> anyhow::Result<()> {
+    let operator = Operator::of(&stack.place)?.context("no stack runs")?;
+    anyhow::ensure!(operator.settle(Duration::from_secs(600)).await?, "not processed in time");
+    Ok(())
+}
+
 fn generate(
     url: &str,
-    generator: usize,
+    seed: usize,
     events: usize,
     now: i64,
     sent: &Arc<AtomicUsize>,
@@ -209,7 +242,7 @@ fn generate(
         let client = reqwest::Client::new();
         let places = Arc::new(Semaphore::new(UNDER_WAY));
         let mut tasks = tokio::task::JoinSet::new();
-        for body in bodies(100 + generator as u64, now).take(events / BODY_EVENTS) {
+        for body in bodies(seed as u64, now).take(events / BODY_EVENTS) {
             let place = places.clone().acquire_owned().await?;
             let request = client
                 .post(format!("{url}/v1/events"))

@@ -52,8 +52,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let directory = &arguments.data_dir;
     std::fs::create_dir_all(directory)
         .with_context(|| format!("{} cannot be made", directory.display()))?;
-    let place = Place::new(directory);
-    let log = log(&arguments).await?;
+    let (place, log) = (Place::new(directory), log(&arguments).await?);
     let secret = || format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
     let token = place.token(Some(&secret)).context("the operator's token")?;
     let fresh = log.ends(Topic::Raw).await?.iter().all(|end| *end == 0);
@@ -84,6 +83,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let routes = app(ingest.clone()).merge(operator::routes(operator)).merge(page::routes(
         metrics.clone(),
         warehouse.clone(),
+        log.clone(),
         rulebook.rules.clone(),
         stop.clone(),
     ));

@@ -241,6 +241,9 @@ pub trait Reader: Send + Sync {
         since_ms: i64,
         visit: &mut (dyn for<'h> FnMut(&'h Head) + Send),
     ) -> Result<(), LogError>;
+
+    /// The record of the raw topic at a position; none where the log does not keep one there.
+    async fn record(&self, partition: u32, offset: i64) -> Result<Option<Record>, LogError>;
 }
 
 /// How many records before some ends a group has not committed.

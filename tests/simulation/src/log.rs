@@ -245,6 +245,16 @@ impl Reader for SimLog {
         }
         Ok(())
     }
+
+    async fn record(&self, partition: u32, offset: i64) -> Result<Option<Record>, LogError> {
+        self.ready().await?;
+        self.world.pass(0..5).await;
+        self.life.pass().await;
+        let mut brokers = self.brokers();
+        let records = brokers.topic(Topic::Raw).get(partition as usize);
+        let place = usize::try_from(offset).ok();
+        Ok(records.zip(place).and_then(|(records, place)| records.get(place)).cloned())
+    }
 }
 
 /// What an enriched record would carry if every record sent were accepted.

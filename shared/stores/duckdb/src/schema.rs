@@ -34,6 +34,7 @@ const DEFINITIONS: &[(&str, &str)] = definitions![
     "training_runs",
     "events_unique",
     "stale_days",
+    "events_1min_parts",
     "events_1min",
     "letters",
     "level_daily_stats",

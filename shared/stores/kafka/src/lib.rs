@@ -20,7 +20,7 @@ use appender::Producer;
 use async_trait::async_trait;
 use client::{Context, unavailable};
 use questline_stores::{
-    NewRecord, Topic,
+    NewRecord, Record, Topic,
     log::{Appender, Consumer, Deliveries, Head, Log, LogError, Reader},
 };
 use reader::Onlooker;
@@ -167,6 +167,11 @@ impl Reader for KafkaLog {
             }
         };
         tokio::join!(scanning, looking).0
+    }
+
+    async fn record(&self, partition: u32, offset: i64) -> Result<Option<Record>, LogError> {
+        let onlooker = self.onlooker.clone();
+        blocking(move || onlooker.record(partition, offset)).await
     }
 }
 

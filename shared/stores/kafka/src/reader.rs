@@ -7,7 +7,7 @@ use std::{
 };
 
 use questline_stores::{
-    Headers, Topic,
+    Headers, Record, Topic,
     log::{Head, LogError},
 };
 use rdkafka::{
@@ -19,7 +19,7 @@ use rdkafka::{
 
 use crate::{
     client::{Context, sign_in, unavailable},
-    convert::headers,
+    convert::{Gathered, headers},
     settings::Settings,
 };
 
@@ -129,6 +129,45 @@ impl Onlooker {
         client.assign(&from).map_err(unavailable)?;
         read_to_end(&client, from.count(), since_ms, show)
     }
+
+    /// The record of the raw topic at a position.
+    pub(crate) fn record(&self, partition: u32, offset: i64) -> Result<Option<Record>, LogError> {
+        let asking = self.asking(NOBODY)?;
+        let kept =
+            |bound| Ok(bounds(&*asking, Topic::Raw, bound)?.get(partition as usize).copied());
+        let (first, end) = (kept(Offset::Beginning)?, kept(Offset::End)?);
+        if first.is_none_or(|first| offset < first) || end.is_none_or(|end| offset >= end) {
+            return Ok(None);
+        }
+        let mut config = self.settings.reader(NOBODY);
+        // One record is looked for: what follows it is not fetched ahead.
+        config.set("enable.partition.eof", "true").set("queued.min.messages", "1");
+        let client = self.create(&config)?;
+        let mut from = TopicPartitionList::new();
+        from.add_partition_offset(Topic::Raw.name(), number(partition), Offset::Offset(offset))
+            .and_then(|()| client.assign(&from))
+            .map_err(unavailable)?;
+        first_record(&client, offset)
+    }
+}
+
+/// The first record that comes, if it is the one of that offset: what a transaction left there, or
+/// what expired meanwhile, is none.
+fn first_record(client: &Client, offset: i64) -> Result<Option<Record>, LogError> {
+    let asked = Instant::now();
+    while asked.elapsed() < PATIENCE {
+        match client.poll(Duration::from_millis(100)) {
+            Some(Ok(message)) if message.offset() == offset => {
+                let mut gathered = Gathered::default();
+                gathered.push(&message);
+                return Ok(gathered.into_records().pop());
+            }
+            Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => return Ok(None),
+            Some(Err(error)) if !is_passing(&error) => return Err(unavailable(error)),
+            Some(Err(_)) | None => {}
+        }
+    }
+    Err(stalled())
 }
 
 fn read_to_end(

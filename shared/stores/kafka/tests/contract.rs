@@ -172,6 +172,8 @@ async fn what_expired_unread_is_a_gap() {
         read.extend(consumer.poll(LIMITS).await.unwrap().records);
     }
     assert_eq!(read.iter().map(|record| record.offset).collect::<Vec<_>>(), [7, 8, 9]);
+    assert_eq!(log.record(5, 6).await.unwrap(), None, "expired");
+    assert_eq!(log.record(5, 7).await.unwrap().as_ref(), read.first());
     let mut newcomer = log.join("another").unwrap();
     assert_eq!(assigned(&mut *newcomer).await.gaps, [], "who never was there has lost nothing");
 }

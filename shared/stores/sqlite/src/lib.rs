@@ -19,7 +19,7 @@ use std::{
 use async_trait::async_trait;
 use questline_events::limits::APPEND_QUEUE_BYTES;
 use questline_stores::{
-    NewRecord, Topic,
+    NewRecord, Record, Topic,
     log::{Appender, Consumer, Deliveries, Fate, Head, Log, LogError, Reader},
 };
 use rows::Rows;
@@ -180,6 +180,10 @@ impl Reader for SqliteLog {
         // A connection of its own: a long look holds up nobody.
         let rows = self.shared.read(Rows::again)?;
         rows.scan(topic, since_ms, show)
+    }
+
+    async fn record(&self, partition: u32, offset: i64) -> Result<Option<Record>, LogError> {
+        self.shared.read(|rows| rows.record(Topic::Raw, partition, offset))
     }
 }
 

@@ -188,6 +188,23 @@ impl Rows {
         Ok(Some(low))
     }
 
+    /// The record at a position, where it is kept.
+    pub(crate) fn record(
+        &self,
+        topic: Topic,
+        partition: u32,
+        offset: i64,
+    ) -> Result<Option<questline_stores::Record>, LogError> {
+        let before =
+            |_: i64, starts: &[i64]| starts.get(partition as usize).is_some_and(|at| *at <= offset);
+        let Some(row) = self.bisect(topic, before)? else { return Ok(None) };
+        let mut found = Vec::new();
+        if let Some(batch) = self.batch(row)? {
+            self.records(batch, |p, o| (p, o) == (partition, offset), &mut found)?;
+        }
+        Ok(found.pop())
+    }
+
     /// Shows the heads of a topic's records, from a time on at the latest.
     pub(crate) fn scan(
         &self,

@@ -85,6 +85,8 @@ async fn expired_records_are_a_gap_and_offsets_go_on() {
     assert_eq!(polled.gaps.len(), 1);
     assert_eq!((polled.gaps[0].partition, polled.gaps[0].offsets.clone()), (0, 10..150));
     assert_eq!((polled.records.len(), polled.records[0].offset), (50, 150));
+    assert_eq!(log.record(0, 149).await.unwrap(), None);
+    assert_eq!(log.record(0, 150).await.unwrap().as_ref(), polled.records.first());
 
     log.expire(week_ms * 2).await.unwrap();
     assert!(log.append(Topic::Raw, vec![value("v", 0)]).all_stored().await);

@@ -106,6 +106,7 @@ pub async fn suite(open: impl AsyncFn(&str) -> OpenLog) {
     members_share_and_a_stale_one_is_fenced(&open("members").await).await;
     a_poll_lingers_for_more(&open("linger").await).await;
     heads_are_seen_from_a_time_on(&open("heads").await).await;
+    a_record_is_found_by_its_position(&open("positions").await).await;
     logs_are_told_apart(&open).await;
 }
 
@@ -368,6 +369,29 @@ async fn heads_are_seen_from_a_time_on(log: &OpenLog) {
         .map(|n: i64| (u32::try_from(n % 3).unwrap(), 1_000 + n, n.to_string()))
         .into();
     assert_eq!(seen, expected);
+}
+
+async fn a_record_is_found_by_its_position(log: &OpenLog) {
+    let headers = Headers::new([("a", &b"\xff\x00"[..])]);
+    for n in 0..10_i64 {
+        let place = |partition: u32| NewRecord {
+            partition: Some(partition),
+            timestamp_ms: Some(n),
+            headers: headers.clone(),
+            ..record("k", &format!("{partition}/{n}"))
+        };
+        append(log, Topic::Raw, [5, 63, 5].map(place).into()).await;
+    }
+    for (partition, offset) in [(5, 0), (5, 7), (5, 19), (63, 0), (63, 9)] {
+        let found = log.reader.record(partition, offset).await.unwrap().unwrap();
+        let n = if partition == 5 { offset / 2 } else { offset };
+        assert_eq!(values(std::slice::from_ref(&found)), [format!("{partition}/{n}")]);
+        let told = (found.partition, found.offset, found.timestamp_ms, found.headers);
+        assert_eq!(told, (partition, offset, n, headers.clone()));
+    }
+    for (partition, offset) in [(5, 20), (63, 10), (0, 0), (5, i64::MAX), (5, -1), (64, 0)] {
+        assert_eq!(log.reader.record(partition, offset).await.unwrap(), None, "{offset}");
+    }
 }
 
 async fn logs_are_told_apart(open: &impl AsyncFn(&str) -> OpenLog) {

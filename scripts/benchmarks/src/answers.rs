@@ -1,0 +1,114 @@
+//! How long every question of the page takes over two weeks of play.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use questline_daily_aggregate::{DailyRun, Ports, directory::Directory, report::Standing};
+use questline_events::{
+    Day,
+    limits::{DAILY_CALL, QUERY_ROWS, QUERY_TIMEOUT},
+};
+use questline_runtime::{
+    clock::{SystemClock, now_micros},
+    metrics::Metrics,
+};
+use questline_stores::{
+    saved::{Ask as _, Saved},
+    warehouse::QueryLimits,
+};
+use questline_warehouse_duckdb::{DuckdbWarehouse, FILE};
+
+use crate::{
+    looks::{FILTERED, Look, OPEN},
+    report::{Series, line},
+};
+
+const DAYS: i32 = 14;
+
+pub(crate) fn run(rounds: usize, events: usize) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let now = now_micros();
+    let began = Instant::now();
+    // Whoever opens it first makes its tables.
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(DuckdbWarehouse::open(folder.path())?.close());
+    fill(folder.path(), events, Day::of(now).plus(1 - DAYS).start(), now)?;
+    line(&format!("page: {events} events of {DAYS} days, filled in {:.0?}", began.elapsed()));
+    runtime.block_on(async {
+        let warehouse = DuckdbWarehouse::open(folder.path())?;
+        let closed = close_days(&warehouse, folder.path(), Day::of(now)).await?;
+        line(&format!("  {} days closed by the daily run, each in {closed:.0?}", DAYS - 1));
+        line("  milliseconds, first and median of the rest:");
+        for look in OPEN.iter().chain(FILTERED) {
+            time(&warehouse, look, rounds, now).await?;
+        }
+        warehouse.close().await;
+        Ok(())
+    })
+}
+
+fn fill(directory: &Path, events: usize, from: i64, to: i64) -> anyhow::Result<()> {
+    let database = duckdb::Connection::open(directory.join(FILE))?;
+    database.execute_batch("SET TimeZone = 'UTC'; SET threads = 2; SET memory_limit = '4GB'")?;
+    // DuckDB takes parameters for one statement at a time, and these have them in common.
+    let values = [("?1", i64::try_from(events)?), ("?2", from), ("?3", to)];
+    let texts = values.iter().fold(include_str!("fill.sql").to_owned(), |text, (name, value)| {
+        text.replace(name, &value.to_string())
+    });
+    database.execute_batch(&texts).context("fill.sql")?;
+    database.execute_batch("CHECKPOINT")?;
+    Ok(())
+}
+
+/// Closes every day but the last; how long one took.
+async fn close_days(
+    warehouse: &DuckdbWarehouse,
+    directory: &Path,
+    today: Day,
+) -> anyhow::Result<Duration> {
+    let files = Arc::new(Directory::new(directory));
+    let ports = Ports {
+        warehouse: Arc::new(warehouse.clone()),
+        features: files.clone(),
+        ready: files,
+        playtime_types: "3002".to_owned(),
+        clock: SystemClock::shared(),
+    };
+    let daily = DailyRun::new(ports, Arc::new(Metrics::default()));
+    let began = Instant::now();
+    for back in 1..DAYS {
+        let report = daily.call(today.plus(-back), false, DAILY_CALL).await?;
+        let closed = matches!(report.standing, Standing::Done | Standing::Stopped);
+        anyhow::ensure!(closed, "{}: {:?}", today.plus(-back), report.why);
+    }
+    Ok(began.elapsed() / u32::try_from(DAYS - 1)?)
+}
+
+async fn time(
+    warehouse: &DuckdbWarehouse,
+    look: &Look,
+    rounds: usize,
+    now: i64,
+) -> anyhow::Result<()> {
+    let limits = QueryLimits { timeout: QUERY_TIMEOUT, rows: QUERY_ROWS };
+    let given = look.given(now);
+    let pairs = given.iter().map(|(name, value)| (*name, value.as_str()));
+    let question = Saved::named(look.name)?.ask(pairs, now)?;
+    let (mut took, mut rows) = (Vec::new(), String::new());
+    for _ in 0..=rounds {
+        let began = Instant::now();
+        match warehouse.ask(&question, limits).await {
+            Ok(answer) => rows = format!("{} rows", answer.rows.len()),
+            Err(error) => rows = error.to_string(),
+        }
+        took.push(began.elapsed().as_secs_f64() * 1e3);
+    }
+    let rest = Series(took.split_off(1));
+    let asked = look.told();
+    line(&format!("  {:6.0} {:6.0}  {asked:78} {rows}", took[0], rest.median()));
+    Ok(())
+}

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod core;
+mod daily;
 mod ingest;
 mod kafka;
 mod load;
@@ -32,6 +33,12 @@ enum Part {
     Ingest,
     /// The whole stack.
     Stack,
+    /// The daily run over one large day.
+    Daily {
+        /// Events of the day.
+        #[arg(long, default_value_t = 10_000_000)]
+        day: usize,
+    },
     /// Ingest and processing on Apache Kafka.
     Kafka,
     /// A process of its own for the other parts; started by them.
@@ -50,6 +57,7 @@ fn main() -> anyhow::Result<()> {
         Some(Part::Core) => core::run(rounds),
         Some(Part::Ingest) => ingest::run(rounds),
         Some(Part::Stack) => stack::run(events),
+        Some(Part::Daily { day }) => daily::run(day),
         Some(Part::Kafka) => kafka::run(rounds, events),
         Some(Part::Serve { what, directory, brokers }) => server::run(what, &directory, &brokers),
         None => {

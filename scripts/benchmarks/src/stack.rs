@@ -27,9 +27,9 @@ use crate::{
 const GENERATORS: usize = 2;
 const UNDER_WAY: usize = 8;
 
-struct Stack {
+pub(crate) struct Stack {
     child: Child,
-    place: Place,
+    pub(crate) place: Place,
     url: String,
     log: PathBuf,
 }
@@ -43,7 +43,7 @@ impl Drop for Stack {
 
 impl Stack {
     /// Starts the stack; also says how long it took until it was ready.
-    fn start(directory: &Path) -> anyhow::Result<(Self, Duration)> {
+    pub(crate) fn start(directory: &Path) -> anyhow::Result<(Self, Duration)> {
         let place = Place::new(directory);
         place.withdraw();
         let binary = std::env::current_exe()?.with_file_name("questline-stack");
@@ -68,6 +68,11 @@ impl Stack {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Its number.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// Resident memory in MB.

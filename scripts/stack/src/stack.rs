@@ -27,7 +27,7 @@ use questline_runtime::{
     serve::{self, ServeLimits, Signals},
     telemetry,
 };
-use questline_stores::{Topic, log::Log};
+use questline_stores::{Topic, log::Log, replay::Past};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
@@ -53,7 +53,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     std::fs::create_dir_all(directory)
         .with_context(|| format!("{} cannot be made", directory.display()))?;
     let place = Place::new(directory);
-    let log = log(&arguments).await?;
+    let (log, past) = log(&arguments).await?;
     let secret = || format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
     let token = place.token(Some(&secret)).context("the operator's token")?;
     let fresh = log.ends(Topic::Raw).await?.iter().all(|end| *end == 0);
@@ -78,7 +78,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         log: log.clone(),
         warehouse: warehouse.clone(),
         reprocess: OnceLock::new(),
-        rules: rulebook.rules.clone(),
+        replay: OnceLock::new(),
+        past,
+        rulebook: rulebook.clone(),
         days: days.clone(),
     };
     let routes = app(ingest.clone()).merge(operator::routes(operator)).merge(page::routes(
@@ -127,16 +129,18 @@ fn announce(place: &Place, url: &str, directory: &Path) -> anyhow::Result<()> {
 }
 
 /// The log: embedded in the data directory, or a Kafka's, whose topics are made where they are missing.
-async fn log(arguments: &Arguments) -> anyhow::Result<Arc<dyn Log>> {
+async fn log(arguments: &Arguments) -> anyhow::Result<(Arc<dyn Log>, Arc<dyn Past>)> {
     let Some(brokers) = &arguments.brokers else {
-        return Ok(Arc::new(SqliteLog::open(&arguments.data_dir)?));
+        let log = Arc::new(SqliteLog::open(&arguments.data_dir)?);
+        return Ok((log.clone(), log));
     };
     let env = Env::of_process();
     let mut settings = Settings::read(brokers, |name| env.owned(name))?;
     // A stack that was killed goes on at once where it was.
     settings.instance.get_or_insert_with(|| LOCAL.to_owned());
     KafkaLog::create_topics(&settings).await?;
-    Ok(Arc::new(KafkaLog::open(settings).await?))
+    let log = Arc::new(KafkaLog::open(settings).await?);
+    Ok((log.clone(), log))
 }
 
 fn arguments_of(arguments: &Arguments, fresh: bool) -> players::Game {

@@ -46,12 +46,17 @@ pub(crate) struct Operator {
     pub(crate) ingest: Arc<Ingest>,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) warehouse: Warehouse,
-    /// Made with the first request: the warehouse may be opened after the routes.
-    pub(crate) reprocess: OnceLock<Reprocess>,
-    pub(crate) replay: OnceLock<Arc<Replay>>,
+    pub(crate) made: Made,
     pub(crate) past: Arc<dyn Past>,
     pub(crate) rulebook: Rulebook,
     pub(crate) days: Days,
+}
+
+/// Made with the first request: the warehouse may be opened after the routes.
+#[derive(Default)]
+pub(crate) struct Made {
+    reprocess: OnceLock<Reprocess>,
+    replay: OnceLock<Arc<Replay>>,
 }
 
 pub(crate) fn routes(operator: Operator) -> Router {
@@ -137,7 +142,7 @@ fn told(answer: Result<warehouse::Answer, QueryError>) -> Response {
 
 async fn reprocess(State(operator): State<Arc<Operator>>, body: Bytes) -> Response {
     let Some(warehouse) = operator.warehouse.get() else { return unavailable(OPENING) };
-    let reprocess = operator.reprocess.get_or_init(|| {
+    let reprocess = operator.made.reprocess.get_or_init(|| {
         let (log, rules) = (operator.log.clone(), operator.rulebook.rules.clone());
         Reprocess::new(Arc::new(warehouse.clone()), log, rules, SystemClock::shared())
     });
@@ -146,7 +151,7 @@ async fn reprocess(State(operator): State<Arc<Operator>>, body: Bytes) -> Respon
 
 async fn replay(State(operator): State<Arc<Operator>>, body: Bytes) -> Response {
     let Some(warehouse) = operator.warehouse.get() else { return unavailable(OPENING) };
-    let replay = operator.replay.get_or_init(|| {
+    let replay = operator.made.replay.get_or_init(|| {
         Arc::new(Replay::new(
             operator.rulebook.clone(),
             operator.log.clone(),

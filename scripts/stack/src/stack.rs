@@ -3,7 +3,7 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::Path,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::Duration,
 };
 
@@ -36,7 +36,7 @@ use crate::{
     figures,
     figures::say,
     operator,
-    operator::Operator,
+    operator::{Made, Operator},
     page,
     page::Opening,
     players,
@@ -54,12 +54,11 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         .with_context(|| format!("{} cannot be made", directory.display()))?;
     let place = Place::new(directory);
     let (log, past) = log(&arguments).await?;
-    let secret = || format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
     let token = place.token(Some(&secret)).context("the operator's token")?;
     let fresh = log.ends(Topic::Raw).await?.iter().all(|end| *end == 0);
     let metrics = Arc::new(Metrics::default());
-    let ingest = Ingest::new(config()?, log.clone(), metrics.clone(), SystemClock::shared());
-    let ingest = Arc::new(ingest);
+    let clock = SystemClock::shared();
+    let ingest = Arc::new(Ingest::new(config()?, log.clone(), metrics.clone(), clock));
     let listener = listen(arguments.port).await?;
     let url = format!("http://{}", listener.local_addr()?);
     let (stop, warehouse) = (CancellationToken::new(), Warehouse::default());
@@ -77,8 +76,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         ingest: ingest.clone(),
         log: log.clone(),
         warehouse: warehouse.clone(),
-        reprocess: OnceLock::new(),
-        replay: OnceLock::new(),
+        made: Made::default(),
         past,
         rulebook: rulebook.clone(),
         days: days.clone(),
@@ -89,8 +87,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         rulebook.rules.clone(),
         stop.clone(),
     ));
-    let limits =
-        ServeLimits { head_timeout: HEAD_TIMEOUT, connections: CONNECTIONS, drain: SHUTDOWN / 4 };
+    let (head_timeout, drain) = (HEAD_TIMEOUT, SHUTDOWN / 4);
+    let limits = ServeLimits { head_timeout, connections: CONNECTIONS, drain };
     let serving = tokio::spawn(serve::http(listener, routes, limits, stop.clone()));
     announce(&place, &url, directory)?;
 
@@ -119,6 +117,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     log.close().await;
     place.withdraw();
     ended.and(drained)
+}
+
+fn secret() -> String {
+    format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())
 }
 
 fn announce(place: &Place, url: &str, directory: &Path) -> anyhow::Result<()> {

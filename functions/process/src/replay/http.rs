@@ -84,7 +84,7 @@ fn refused(failure: &Failure) -> Response {
         Failure::Unusable(_) => (StatusCode::BAD_REQUEST, "request"),
         Failure::Busy => (StatusCode::CONFLICT, "busy"),
         Failure::Behind(_) => (StatusCode::SERVICE_UNAVAILABLE, "behind"),
-        Failure::Log(_) => (StatusCode::SERVICE_UNAVAILABLE, "log"),
+        Failure::Log(_) | Failure::Gap(_) => (StatusCode::SERVICE_UNAVAILABLE, "log"),
         Failure::Warehouse(_) | Failure::Rows(_) => (StatusCode::SERVICE_UNAVAILABLE, "warehouse"),
     };
     tracing::warn!(error = failure as &dyn std::error::Error, "replay");

@@ -25,8 +25,6 @@ pub struct Report {
     pub duplicate: u64,
     /// Of them, rows of `events_dlq` now.
     pub dead_lettered: u64,
-    /// Source positions that are not there any more: their rows stand as they were.
-    pub missing: u64,
     /// Rows that were there before.
     pub rows_before: u64,
     /// Rows that are there now.

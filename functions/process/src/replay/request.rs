@@ -2,7 +2,7 @@
 
 use std::{ops::Range, path::PathBuf};
 
-use questline_events::{Day, time};
+use questline_events::{Day, limits::REPLAY_WINDOW, time};
 use questline_stores::Topic;
 use serde::Deserialize;
 
@@ -48,11 +48,13 @@ impl Request {
                 "the open day cannot be replayed: `to` is {open} at most"
             )));
         }
-        let kept = i64::try_from(Topic::Raw.retention().as_micros()).unwrap_or(i64::MAX);
-        if self.archive.is_none() && from < now - kept {
-            let oldest = time::text(now - kept);
+        // Copies are told by what came shortly before them.
+        let kept = Topic::Raw.retention().saturating_sub(REPLAY_WINDOW).as_micros();
+        let oldest = now - i64::try_from(kept).unwrap_or(i64::MAX);
+        if self.archive.is_none() && from < oldest {
+            let oldest = time::text(oldest);
             return Err(Unusable(format!(
-                "the log has nothing before {oldest}: name a copy of the archive"
+                "the log does not keep enough before {oldest}: name a copy of the archive"
             )));
         }
         Ok(ceil_ms(from)..ceil_ms(to))
@@ -83,12 +85,12 @@ mod tests {
             ("2026-11-25T00:00:00Z", "", "`to`"),
             ("2026-11-25T01:00:00Z", "2026-11-25T01:00:00Z", "before"),
             ("2026-11-25T01:00:00Z", "2026-11-26T00:00:00.000001Z", "2026-11-26T00:00:00"),
-            ("2026-11-19T11:59:59Z", "2026-11-25T01:00:00Z", "archive"),
+            ("2026-11-19T12:29:59Z", "2026-11-25T01:00:00Z", "archive"),
         ] {
             let said = range(from, to, false).unwrap_err();
             assert!(said.contains(named), "{said}");
         }
-        range("2026-11-19T12:00:00Z", "2026-11-26T00:00:00Z", false).unwrap();
+        range("2026-11-19T12:30:00Z", "2026-11-26T00:00:00Z", false).unwrap();
         range("2026-01-01T00:00:00Z", "2026-11-26T00:00:00Z", true).unwrap();
     }
 

@@ -47,6 +47,9 @@ pub enum Failure {
     /// What was never judged cannot be judged again.
     #[error("processing has {0} records of the range still before it: try again later")]
     Behind(i64),
+    /// What came before a copy is not known where records are missing.
+    #[error("{0} records of the range, or shortly before it, are not there any more")]
+    Gap(u64),
     /// The log, or its archive, cannot serve.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -140,12 +143,9 @@ impl Planned<'_> {
         tell: impl Fn(Progress) + Send + Sync,
     ) -> Result<Report, Failure> {
         let Replay { warehouse, clock, .. } = self.replay;
-        let length = |ranges: &[Range<i64>]| {
-            let records: i64 = ranges.iter().map(|range| (range.end - range.start).max(0)).sum();
-            records.unsigned_abs()
-        };
         let mut work = Work::new(self, format!("replay-{}", clock.unique_id()));
-        let mut progress = Progress { read: 0, of: length(&self.read) };
+        let records: i64 = self.read.iter().map(|range| (range.end - range.start).max(0)).sum();
+        let mut progress = Progress { read: 0, of: records.unsigned_abs() };
         warehouse.begin().await?;
         let mut pages = self.past.read(self.read.clone());
         let mut told = Instant::now();
@@ -159,13 +159,14 @@ impl Planned<'_> {
             }
         }
         tell(progress);
+        if progress.read < progress.of {
+            return Err(Failure::Gap(progress.of - progress.read));
+        }
         let Work { run, spans, counts, mut report, .. } = work;
         let now = clock.now_micros();
         warehouse
             .stage(vec![(LedgerRows::TABLE, ledger(&self.log_id, &run, &counts, now)?)])
             .await?;
-        let found: i64 = spans.iter().map(|span| span.offsets.end - span.offsets.start).sum();
-        report.missing = length(&self.range).saturating_sub(found.unsigned_abs());
         let Replaced { before, after, days } = warehouse.replace(&self.log_id, &spans, now).await?;
         (report.rows_before, report.rows_after, report.days) = (before, after, days);
         report.run = run;

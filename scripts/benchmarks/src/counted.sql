@@ -1,10 +1,10 @@
--- What the ledger says of the day $1, and its parts of minutes.
+-- What the ledger says of the day, and its parts of minutes.
 INSERT INTO ledger BY NAME
 SELECT
   'bench' AS log_id,
   'process' AS hop,
   'local' AS app_id,
-  to_timestamp(epoch(received_at) // 60 * 60) AS minute,
+  make_timestamptz(epoch_us(received_at) // 60000000 * 60000000) AS minute,
   false AS complete,
   false AS closing,
   0 AS received, 0 AS stored, 0 AS rejected, 0 AS deferred, 0 AS late, 0 AS failed, 0 AS unknown,
@@ -23,6 +23,6 @@ SELECT log_id, 'closed' AS hop, max(minute) + INTERVAL 1 HOUR AS minute, false A
 FROM ledger
 GROUP BY log_id;
 INSERT INTO events_agg_1min
-SELECT to_timestamp(epoch(timestamp) // 60 * 60), app_id, event_type, level_id, count(*)
+SELECT make_timestamptz(epoch_us(timestamp) // 60000000 * 60000000), app_id, event_type, level_id, count(*)
 FROM events
 GROUP BY ALL;

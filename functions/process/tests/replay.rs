@@ -131,14 +131,19 @@ const OUTCOMES: fn(&Report) -> [u64; 4] =
 
 /// What a release at fault made of a morning's events.
 async fn morning(scene: &Scene) {
-    let (w, s, l, m) = (session("w"), session("s"), level("l"), level("m"));
-    scene.append(-20, &[&session("early")]).await;
-    scene.append(-5, &[&w]).await;
-    // A copy of what came before the range, one of what came in it, of a letter, and of rubbish.
-    scene.append(1, &[&w, &l, &s, &l, &s, "{"]).await;
-    scene.append(9, &[&session("early")]).await;
-    scene.append(11, &[&m, &s]).await;
-    scene.stage.process().await;
+    let (early, w, s) = (session("early"), session("w"), session("s"));
+    let (l, m) = (level("l"), level("m"));
+    // A copy of what came before the range, one of what came in it, of a letter, and rubbish.
+    for (minute, events) in [
+        (-20, &[&*early][..]),
+        (-5, &[&*w]),
+        (1, &[&*w, &*l, &*s, &*l, &*s, "{"]),
+        (9, &[&*early]),
+        (11, &[&*m, &*s]),
+    ] {
+        scene.append(minute, events).await;
+        scene.stage.process().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -187,6 +192,25 @@ async fn letters_become_events_and_copies_stay_copies() {
     scene.stage.rulebook = faulty(folder.path());
     scene.replay(0..10, None).await.unwrap();
     assert_eq!(scene.standing().await, before);
+    assert_eq!(scene.residue().await, "[]");
+}
+
+/// One batch that spans an hour tells copies that no window knows; and what was accepted is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn copies_stay_copies_by_whatever_rules() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut scene = Scene::open(folder.path());
+    scene.append(-50, &[&level("a"), &session("b")]).await;
+    scene.append(1, &[&session("b"), &level("c"), &level("c")]).await;
+    scene.stage.process().await;
+    let before = r#"[[0,"a"],[1,"b"],[3,"c"]]"#;
+    assert_eq!(scene.standing().await, before);
+    scene.replay(0..10, None).await.unwrap();
+    assert_eq!(scene.standing().await, before);
+    scene.stage.rulebook = faulty(folder.path());
+    let refused = scene.replay(0..10, None).await.unwrap();
+    assert_eq!(refused.dead_lettered, 1);
+    assert_eq!(scene.standing().await, r#"[[0,"a"],[1,"b"],[3,"invalid_parameters"]]"#);
     assert_eq!(scene.residue().await, "[]");
 }
 

@@ -11,9 +11,11 @@ use questline_environment::Rulebook;
 use questline_events::{
     batch::{Batch, Context, Judgement, Missing, Verdict},
     brake::Brake,
+    headers::APP_ID,
     ledger::{Counts, Hop, Row},
     limits::{REPLAY_TELLS, REPLAY_WINDOW},
     row::{EventRows, LedgerRows, LetterRows, Postmark},
+    split::inspect,
     window::{Identities, Window},
 };
 use questline_runtime::clock::Clock;
@@ -211,7 +213,7 @@ impl<'p> Work<'p> {
         });
         let rows = warehouse.known(&self.plan.log_id, &spans.collect::<Vec<_>>()).await?;
         let rows = rows.into_iter().map(|row| ((row.partition, row.offset), row)).collect();
-        let before = Tables { rows, range: &self.plan.range };
+        let mut before = Tables { rows, copies: HashSet::new(), range: &self.plan.range };
         let brake = self.brake.clone();
         let mut refused = HashSet::new();
         let version = &rulebook.function_version;
@@ -232,7 +234,15 @@ impl<'p> Work<'p> {
             ];
             let row_records = std::mem::take(&mut batch.row_records);
             let tallies = std::mem::take(&mut batch.tallies);
+            let letters: Vec<_> = batch.letters.iter().map(|letter| letter.index).collect();
             drop(batch);
+            let copies = self.copies(letters.iter().map(|index| &records[*index]), &before);
+            if !copies.is_empty() {
+                before.copies.extend(copies);
+                self.window.rollback();
+                self.brake = brake.clone();
+                continue;
+            }
             match warehouse.stage(tables).await {
                 Err(WarehouseError::Refused(rows)) => {
                     // The fault of these events alone: judged again, they are dead letters.
@@ -248,6 +258,28 @@ impl<'p> Work<'p> {
                 }
             }
         }
+    }
+
+    /// Letters that have no row, and whose identity is known: copies of an event, by whatever rules.
+    fn copies<'l>(
+        &mut self,
+        letters: impl Iterator<Item = &'l Record>,
+        before: &Tables<'_>,
+    ) -> Vec<(u32, i64)> {
+        let limits = &self.plan.replay.rulebook.rules.limits;
+        let mut copies = Vec::new();
+        for record in letters {
+            let place = (record.partition, record.offset);
+            let names = inspect(record.value.as_deref().unwrap_or_default(), limits);
+            let app = record.headers.get(APP_ID).and_then(|app| std::str::from_utf8(app).ok());
+            if !before.rows.contains_key(&place)
+                && let (Some(app), Some(id)) = (app, names.ok().and_then(|names| names.id))
+                && !self.window.insert(place.0, record.timestamp_ms, self.identities.of(app, &id))
+            {
+                copies.push(place);
+            }
+        }
+        copies
     }
 
     fn count(&mut self, records: &[Record], tallies: impl Iterator<Item = Row>) {
@@ -275,6 +307,8 @@ impl<'p> Work<'p> {
 /// What the tables have of a page.
 struct Tables<'p> {
     rows: HashMap<(u32, i64), Known>,
+    /// Copies that today's rules would refuse.
+    copies: HashSet<(u32, i64)>,
     range: &'p [Range<i64>],
 }
 
@@ -282,6 +316,10 @@ impl Before for Tables<'_> {
     fn judgement(&self, partition: u32, offset: i64) -> Judgement {
         let row = self.rows.get(&(partition, offset));
         if inside(self.range, partition, offset) {
+            if self.copies.contains(&(partition, offset)) {
+                let missing = Missing { ledger: true, ..Missing::default() };
+                return Judgement::Settled(Verdict::Duplicate, missing);
+            }
             return row.map_or(Judgement::Rules, |row| Judgement::Anew {
                 event: row.event,
                 counted: row.counted,

@@ -99,6 +99,10 @@ fn values(spans: &[Span]) -> String {
 const INSIDE: &str = "source_log = $1 AND source_partition = spans.partition
     AND source_offset >= spans.first_offset AND source_offset < spans.next_offset";
 
+/// A row of the table stands where a row that is put aside does.
+const SAME: &str = "source_log = staged.source_log
+    AND source_partition = staged.source_partition AND source_offset = staged.source_offset";
+
 fn known(database: &Database, log_id: &str, spans: &[Span]) -> Result<Vec<Known>, WarehouseError> {
     let spans = values(spans);
     let sql = format!(
@@ -119,6 +123,8 @@ fn known(database: &Database, log_id: &str, spans: &[Span]) -> Result<Vec<Known>
     })
 }
 
+/// What has no row and is an event of which an earlier one stands on its partition was a copy,
+/// however long before that was: a batch that spans hours finds it, and a window does not.
 fn replace(
     database: &Database,
     log_id: &str,
@@ -141,6 +147,16 @@ fn replace(
             let mut touched = connection.prepare(&days)?;
             let touched = touched.query_map(params![log_id], |row| day_at(row, 0))?;
             replaced.days = touched.collect::<duckdb::Result<_>>()?;
+            let copies = format!(
+                "DELETE FROM staged_events AS staged
+                 WHERE NOT EXISTS (FROM events WHERE {SAME}) AND NOT EXISTS (FROM events_dlq WHERE {SAME})
+                 AND EXISTS (
+                     FROM events WHERE source_log = staged.source_log
+                     AND source_partition = staged.source_partition
+                     AND source_offset < staged.source_offset
+                     AND app_id = staged.app_id AND event_id = staged.event_id)"
+            );
+            connection.execute_batch(&copies)?;
             for (table, _) in &STAGED[..POSITIONED] {
                 let delete = format!("DELETE FROM {table} USING {spans} WHERE {INSIDE}");
                 replaced.before += connection.execute(&delete, params![log_id])? as u64;

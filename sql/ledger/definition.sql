@@ -1,7 +1,7 @@
 CREATE TABLE IF NOT EXISTS ledger (
   log_id STRING NOT NULL OPTIONS (description = 'id of the log'),
-  hop STRING NOT NULL OPTIONS (description = 'ingest, reprocess, process, log (expired records), or closed: every minute up to this one is closed'),
-  source STRING OPTIONS (description = 'boot id of the ingest instance, or the reprocess run, that stored the records'),
+  hop STRING NOT NULL OPTIONS (description = 'ingest, reprocess, process, replay (records read once more, beside the sums), log (expired records), or closed: every minute up to this one is closed'),
+  source STRING OPTIONS (description = 'boot id of the ingest instance, or the reprocess run, that stored the records; or the run of replay that read them'),
   app_id STRING OPTIONS (description = 'app; NULL on a row that says that the hop was alive, empty for bodies refused before their key was known'),
   minute TIMESTAMP NOT NULL OPTIONS (description = 'start of the minute of received_at'),
   seq INT64 OPTIONS (description = 'number of the page within its boot; the same page twice is one page'),

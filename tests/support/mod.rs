@@ -4,6 +4,7 @@
 
 pub(crate) mod browser;
 pub(crate) mod load;
+pub(crate) mod past;
 
 use std::{
     fs::File,

@@ -6,19 +6,29 @@ use questline_events::{
     batch::{Batch, Judgement, Missing, Totals, Verdict},
     brake::Brake,
     headers::Envelope,
+    minutes::Key,
     record,
     window::Window,
 };
 use questline_runtime::metrics::Metrics;
 use questline_stores::{Headers, Record};
 
-use crate::ownership::Settled;
+/// What is known of source positions that were judged before.
+pub(crate) trait Before {
+    /// How a record is to be judged.
+    fn judgement(&self, partition: u32, offset: i64) -> Judgement;
+
+    /// By what a settled event is counted.
+    fn minute(&self, _partition: u32, _offset: i64) -> Option<&Key> {
+        None
+    }
+}
 
 /// Gives every record its one outcome.
 pub(crate) fn judge(
     records: &[Record],
     refused: &HashSet<usize>,
-    settled: &Settled,
+    before: &impl Before,
     batch: &mut Batch<'_>,
     window: &mut Window,
     brake: &mut Brake,
@@ -36,12 +46,14 @@ pub(crate) fn judge(
         };
         last = Some((&record.headers, record.timestamp_ms, envelope));
         // What another owner has settled meanwhile stands, also what the warehouse refused us.
-        let judgement = match settled.judgement(record.partition, record.offset) {
-            Judgement::Rules if refused.contains(&index) => Judgement::Refused,
+        let judgement = match before.judgement(record.partition, record.offset) {
+            Judgement::Rules | Judgement::Anew { .. } if refused.contains(&index) => {
+                Judgement::Refused
+            }
             judgement => judgement,
         };
         if let Judgement::Settled(Verdict::Event, Missing { minutes: true, .. }) = judgement
-            && let Some(key) = settled.minute(record.partition, record.offset)
+            && let Some(key) = before.minute(record.partition, record.offset)
         {
             batch.minutes.add(key);
         }

@@ -9,6 +9,7 @@ mod outputs;
 mod ownership;
 pub mod platform;
 mod processor;
+pub mod replay;
 pub mod residue;
 mod traces;
 

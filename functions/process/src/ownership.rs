@@ -17,6 +17,8 @@ use questline_stores::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::judge::Before;
+
 /// Identities taken into the window at a time while it is rebuilt.
 const REBUILD_STEP: usize = 1 << 16;
 
@@ -133,25 +135,6 @@ impl Settled {
         Ok(())
     }
 
-    /// How a record is to be judged.
-    pub(crate) fn judgement(&self, partition: u32, offset: i64) -> Judgement {
-        let Some(known) = self.0.get(&partition) else { return Judgement::Rules };
-        let Some(held) = known.held.iter().find(|held| offset < held.until) else {
-            return Judgement::Rules;
-        };
-        match known.rows.get(&offset) {
-            Some(row) if row.event => Judgement::Settled(Verdict::Event, held.missing),
-            Some(_) => Judgement::Settled(Verdict::Letter, held.missing),
-            None if held.complete => Judgement::Settled(Verdict::Duplicate, held.missing),
-            None => Judgement::Rules,
-        }
-    }
-
-    /// By what a settled event is counted.
-    pub(crate) fn minute(&self, partition: u32, offset: i64) -> Option<&Key> {
-        self.0.get(&partition)?.rows.get(&offset)?.minute.as_ref()
-    }
-
     /// Whether the tables have all that a batch adds to them.
     pub(crate) fn have(&self, reach: &BTreeMap<u32, Reach>) -> bool {
         reach.iter().all(|(partition, reach)| {
@@ -229,6 +212,25 @@ impl Settled {
             known.held.retain(|held| held.until > next_offset);
             known.committed = metadata;
         }
+    }
+}
+
+impl Before for Settled {
+    fn judgement(&self, partition: u32, offset: i64) -> Judgement {
+        let Some(known) = self.0.get(&partition) else { return Judgement::Rules };
+        let Some(held) = known.held.iter().find(|held| offset < held.until) else {
+            return Judgement::Rules;
+        };
+        match known.rows.get(&offset) {
+            Some(row) if row.event => Judgement::Settled(Verdict::Event, held.missing),
+            Some(_) => Judgement::Settled(Verdict::Letter, held.missing),
+            None if held.complete => Judgement::Settled(Verdict::Duplicate, held.missing),
+            None => Judgement::Rules,
+        }
+    }
+
+    fn minute(&self, partition: u32, offset: i64) -> Option<&Key> {
+        self.0.get(&partition)?.rows.get(&offset)?.minute.as_ref()
     }
 }
 

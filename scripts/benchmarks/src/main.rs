@@ -2,6 +2,7 @@
 
 mod answers;
 mod core;
+mod daily;
 mod ingest;
 mod kafka;
 mod load;
@@ -39,6 +40,12 @@ enum Part {
     Page,
     /// How long the page's questions take over two weeks of play.
     Answers,
+    /// The daily run over one large day.
+    Daily {
+        /// Events of the day.
+        #[arg(long, default_value_t = 10_000_000)]
+        day: usize,
+    },
     /// Ingest and processing on Apache Kafka.
     Kafka,
     /// A process of its own for the other parts; started by them.
@@ -59,6 +66,7 @@ fn main() -> anyhow::Result<()> {
         Some(Part::Stack) => stack::run(events),
         Some(Part::Page) => page::run(rounds, events),
         Some(Part::Answers) => answers::run(rounds, 5 * events),
+        Some(Part::Daily { day }) => daily::run(day),
         Some(Part::Kafka) => kafka::run(rounds, events),
         Some(Part::Serve { what, directory, brokers }) => server::run(what, &directory, &brokers),
         None => {

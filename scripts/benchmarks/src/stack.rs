@@ -29,7 +29,7 @@ const UNDER_WAY: usize = 8;
 
 pub(crate) struct Stack {
     child: Child,
-    place: Place,
+    pub(crate) place: Place,
     pub(crate) url: String,
     log: PathBuf,
 }
@@ -68,6 +68,11 @@ impl Stack {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Its number.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// Resident memory in MB.

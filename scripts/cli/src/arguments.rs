@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Ledger(Ledger),
     /// Brings dead letters back, or tells what would become of them.
     Reprocess(Reprocess),
+    /// Judges a range of the log anew, and replaces its rows.
+    Replay(Replay),
     /// Closes days: metrics, quality checks, features.
     Daily(Daily),
     /// Makes the three topics of a Kafka where they are missing, and checks them.
@@ -122,6 +124,20 @@ pub(crate) struct Reprocess {
     /// Only tell how many would pass now, and why the others would not.
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// Records written to the log at this moment or later: RFC 3339.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: String,
+    /// Records written before this moment: the open day's first, at most.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: String,
+    /// A copy of the archive, for what the log does not keep any more: of its bucket, or of the
+    /// folder of one log in it.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) archive: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

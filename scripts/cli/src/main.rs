@@ -5,6 +5,7 @@ mod daily;
 mod ledger;
 mod lines;
 mod query;
+mod replay;
 mod reprocess;
 mod send;
 mod show;
@@ -25,6 +26,7 @@ async fn main() -> ExitCode {
         Command::Query(query) => query::run(&place, &query).await.map(|()| true),
         Command::Ledger(ledger) => ledger::run(&place, &ledger).await,
         Command::Reprocess(reprocess) => reprocess::run(&place, &reprocess).await,
+        Command::Replay(replay) => replay::run(&place, &replay).await.map(|()| true),
         Command::Daily(daily) => daily::run(&place, &daily).await,
         Command::Topics(topics) => topics::run(&topics).await.map(|()| true),
     };

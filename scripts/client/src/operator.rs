@@ -9,6 +9,8 @@ use crate::{ClientError, Place, Problem, http};
 
 /// How long an answer may take: longer than the stack lets a query run.
 const QUERY: Duration = Duration::from_secs(30);
+/// How long a replay may take.
+const REPLAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// The answer to a query.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -84,19 +86,55 @@ impl Operator {
         self.ask("daily", request.clone(), Duration::from_secs(15 * 60)).await
     }
 
+    /// One replay: its request, as JSON, and the lines of its answer, each as it comes; the last one
+    /// is its end.
+    ///
+    /// # Errors
+    /// If the request is refused, or nobody answers any more.
+    pub async fn replay(
+        &self,
+        request: &Value,
+        mut tell: impl FnMut(Value),
+    ) -> Result<(), ClientError> {
+        let (url, mut response) = self.post("replay", request, REPLAY).await?;
+        let mut lines = Vec::new();
+        let failed = |cause| ClientError::Http { url: url.clone(), cause };
+        while let Some(some) = response.chunk().await.map_err(failed)? {
+            lines.extend_from_slice(&some);
+            while let Some(end) = lines.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = lines.drain(..=end).collect();
+                tell(serde_json::from_slice(&line).unwrap_or_default());
+            }
+        }
+        Ok(())
+    }
+
     async fn ask<T: DeserializeOwned>(
         &self,
         what: &str,
         body: Value,
         timeout: Duration,
     ) -> Result<T, ClientError> {
+        let (url, response) = self.post(what, &body, timeout).await?;
+        response.json().await.map_err(|cause| ClientError::Http { url, cause })
+    }
+
+    /// The answer, if it is a good one.
+    async fn post(
+        &self,
+        what: &str,
+        body: &Value,
+        timeout: Duration,
+    ) -> Result<(String, reqwest::Response), ClientError> {
         let url = format!("{}/operator/{what}", self.url);
-        let failed = |cause| ClientError::Http { url: url.clone(), cause };
-        let request = self.http.post(&url).bearer_auth(&self.token).json(&body).timeout(timeout);
-        let response = request.send().await.map_err(failed)?;
+        let request = self.http.post(&url).bearer_auth(&self.token).json(body).timeout(timeout);
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(cause) => return Err(ClientError::Http { url, cause }),
+        };
         let status = response.status();
         if status.is_success() {
-            return response.json().await.map_err(failed);
+            return Ok((url, response));
         }
         let Problem { detail } = response.json().await.unwrap_or_default();
         Err(ClientError::Refused { status: status.as_u16(), detail })

@@ -17,11 +17,10 @@ use axum::{
 };
 use questline_client::Answer;
 use questline_dlq_reprocess::Reprocess;
-use questline_events::{
-    Rules,
-    limits::{QUERY_ROWS, QUERY_TIMEOUT},
-};
+use questline_environment::Rulebook;
+use questline_events::limits::{QUERY_ROWS, QUERY_TIMEOUT};
 use questline_ingest::Ingest;
+use questline_process::replay::Replay;
 use questline_runtime::{
     clock::{SystemClock, now_micros},
     problem::Problem,
@@ -29,6 +28,7 @@ use questline_runtime::{
 use questline_stores::{
     Topic,
     log::Log,
+    replay::Past,
     saved::{Ask as _, Saved},
     warehouse::{self, Query as _, QueryError, QueryLimits},
 };
@@ -46,10 +46,17 @@ pub(crate) struct Operator {
     pub(crate) ingest: Arc<Ingest>,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) warehouse: Warehouse,
-    /// Made with the first request: the warehouse may be opened after the routes.
-    pub(crate) reprocess: OnceLock<Reprocess>,
-    pub(crate) rules: Arc<Rules>,
+    pub(crate) made: Made,
+    pub(crate) past: Arc<dyn Past>,
+    pub(crate) rulebook: Rulebook,
     pub(crate) days: Days,
+}
+
+/// Made with the first request: the warehouse may be opened after the routes.
+#[derive(Default)]
+pub(crate) struct Made {
+    reprocess: OnceLock<Reprocess>,
+    replay: OnceLock<Arc<Replay>>,
 }
 
 pub(crate) fn routes(operator: Operator) -> Router {
@@ -59,6 +66,7 @@ pub(crate) fn routes(operator: Operator) -> Router {
         .route("/operator/saved", post(saved))
         .route("/operator/settle", post(settle))
         .route("/operator/reprocess", post(reprocess))
+        .route("/operator/replay", post(replay))
         .route("/operator/daily", post(daily))
         .layer(middleware::from_fn_with_state(operator.clone(), guard))
         .with_state(operator)
@@ -134,11 +142,25 @@ fn told(answer: Result<warehouse::Answer, QueryError>) -> Response {
 
 async fn reprocess(State(operator): State<Arc<Operator>>, body: Bytes) -> Response {
     let Some(warehouse) = operator.warehouse.get() else { return unavailable(OPENING) };
-    let reprocess = operator.reprocess.get_or_init(|| {
-        let (log, rules) = (operator.log.clone(), operator.rules.clone());
+    let reprocess = operator.made.reprocess.get_or_init(|| {
+        let (log, rules) = (operator.log.clone(), operator.rulebook.rules.clone());
         Reprocess::new(Arc::new(warehouse.clone()), log, rules, SystemClock::shared())
     });
     questline_dlq_reprocess::answer(reprocess, &body).await
+}
+
+async fn replay(State(operator): State<Arc<Operator>>, body: Bytes) -> Response {
+    let Some(warehouse) = operator.warehouse.get() else { return unavailable(OPENING) };
+    let replay = operator.made.replay.get_or_init(|| {
+        Arc::new(Replay::new(
+            operator.rulebook.clone(),
+            operator.log.clone(),
+            operator.past.clone(),
+            Arc::new(warehouse.clone()),
+            SystemClock::shared(),
+        ))
+    });
+    questline_process::replay::answer(replay.clone(), &body).await
 }
 
 async fn daily(State(operator): State<Arc<Operator>>, body: Bytes) -> Response {

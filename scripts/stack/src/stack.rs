@@ -3,7 +3,7 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::Path,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::Duration,
 };
 
@@ -27,7 +27,7 @@ use questline_runtime::{
     serve::{self, ServeLimits, Signals},
     telemetry,
 };
-use questline_stores::{Topic, log::Log};
+use questline_stores::{Topic, log::Log, replay::Past};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
@@ -36,7 +36,7 @@ use crate::{
     figures,
     figures::say,
     operator,
-    operator::Operator,
+    operator::{Made, Operator},
     page,
     page::Opening,
     players,
@@ -52,13 +52,13 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let directory = &arguments.data_dir;
     std::fs::create_dir_all(directory)
         .with_context(|| format!("{} cannot be made", directory.display()))?;
-    let (place, log) = (Place::new(directory), log(&arguments).await?);
-    let secret = || format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+    let place = Place::new(directory);
+    let (log, past) = log(&arguments).await?;
     let token = place.token(Some(&secret)).context("the operator's token")?;
     let fresh = log.ends(Topic::Raw).await?.iter().all(|end| *end == 0);
     let metrics = Arc::new(Metrics::default());
-    let ingest = Ingest::new(config()?, log.clone(), metrics.clone(), SystemClock::shared());
-    let ingest = Arc::new(ingest);
+    let clock = SystemClock::shared();
+    let ingest = Arc::new(Ingest::new(config()?, log.clone(), metrics.clone(), clock));
     let listener = listen(arguments.port).await?;
     let url = format!("http://{}", listener.local_addr()?);
     let (stop, warehouse) = (CancellationToken::new(), Warehouse::default());
@@ -76,8 +76,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         ingest: ingest.clone(),
         log: log.clone(),
         warehouse: warehouse.clone(),
-        reprocess: OnceLock::new(),
-        rules: rulebook.rules.clone(),
+        made: Made::default(),
+        past,
+        rulebook: rulebook.clone(),
         days: days.clone(),
     };
     let routes = app(ingest.clone()).merge(operator::routes(operator)).merge(page::routes(
@@ -87,8 +88,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         rulebook.rules.clone(),
         stop.clone(),
     ));
-    let limits =
-        ServeLimits { head_timeout: HEAD_TIMEOUT, connections: CONNECTIONS, drain: SHUTDOWN / 4 };
+    let (head_timeout, drain) = (HEAD_TIMEOUT, SHUTDOWN / 4);
+    let limits = ServeLimits { head_timeout, connections: CONNECTIONS, drain };
     let serving = tokio::spawn(serve::http(listener, routes, limits, stop.clone()));
     announce(&place, &url, directory)?;
 
@@ -119,6 +120,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     ended.and(drained)
 }
 
+fn secret() -> String {
+    format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())
+}
+
 fn announce(place: &Place, url: &str, directory: &Path) -> anyhow::Result<()> {
     place.announce(url).context("the data directory cannot be written")?;
     let directory = directory.display();
@@ -127,16 +132,18 @@ fn announce(place: &Place, url: &str, directory: &Path) -> anyhow::Result<()> {
 }
 
 /// The log: embedded in the data directory, or a Kafka's, whose topics are made where they are missing.
-async fn log(arguments: &Arguments) -> anyhow::Result<Arc<dyn Log>> {
+async fn log(arguments: &Arguments) -> anyhow::Result<(Arc<dyn Log>, Arc<dyn Past>)> {
     let Some(brokers) = &arguments.brokers else {
-        return Ok(Arc::new(SqliteLog::open(&arguments.data_dir)?));
+        let log = Arc::new(SqliteLog::open(&arguments.data_dir)?);
+        return Ok((log.clone(), log));
     };
     let env = Env::of_process();
     let mut settings = Settings::read(brokers, |name| env.owned(name))?;
     // A stack that was killed goes on at once where it was.
     settings.instance.get_or_insert_with(|| LOCAL.to_owned());
     KafkaLog::create_topics(&settings).await?;
-    Ok(Arc::new(KafkaLog::open(settings).await?))
+    let log = Arc::new(KafkaLog::open(settings).await?);
+    Ok((log.clone(), log))
 }
 
 fn arguments_of(arguments: &Arguments, fresh: bool) -> players::Game {

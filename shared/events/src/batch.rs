@@ -1,5 +1,7 @@
 //! One batch in, one outcome per record: parse → validate → enrich → deduplicate → window.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -51,6 +53,14 @@ pub enum Judgement {
     Refused,
     /// It was judged before a crash, and the tables have its rows, or all but some.
     Settled(Verdict, Missing),
+    /// The tables have a row of it, in whose place comes what today's rules say: another one, in
+    /// any case, so that no position that is counted vanishes.
+    Anew {
+        /// The row is one of `events`: its identity is known, whatever becomes of it.
+        event: bool,
+        /// Its minute is in the parts.
+        counted: bool,
+    },
 }
 
 /// What the tables say of a record that was judged before a crash.
@@ -85,7 +95,7 @@ impl Judgement {
     const fn verdict(self) -> Option<Verdict> {
         match self {
             Self::Settled(verdict, _) => Some(verdict),
-            Self::Rules | Self::Refused => None,
+            Self::Rules | Self::Refused | Self::Anew { .. } => None,
         }
     }
 
@@ -93,7 +103,7 @@ impl Judgement {
     const fn missing(self) -> Missing {
         match self {
             Self::Settled(_, missing) => missing,
-            Self::Rules | Self::Refused => Missing::ALL,
+            Self::Rules | Self::Refused | Self::Anew { .. } => Missing::ALL,
         }
     }
 }
@@ -250,14 +260,14 @@ impl<'c> Batch<'c> {
                 let fault = Fault::whole(Reason::WarehouseRefused);
                 return self.dead_letter(index, record, fault, judgement, brake);
             }
-            Judgement::Rules | Judgement::Settled(..) => {}
+            Judgement::Rules | Judgement::Settled(..) | Judgement::Anew { .. } => {}
         }
         if let Some(letter) = record.envelope.letter
             && self.context.counted
         {
             let identity = self.context.identities.of_letter(letter, record.envelope.attempts);
             let fresh = window.insert(record.partition, record.log_time_ms, identity);
-            if !fresh && judgement.verdict().is_none() {
+            if !fresh && judgement == Judgement::Rules {
                 return Outcome::Duplicate;
             }
         }
@@ -272,7 +282,12 @@ impl<'c> Batch<'c> {
             Err(_) if judgement.verdict() == Some(Verdict::Event) => {
                 self.remember(index, record, window)
             }
-            Err(fault) => self.dead_letter(index, record, fault, judgement, brake),
+            Err(fault) => {
+                if matches!(judgement, Judgement::Anew { event: true, .. }) {
+                    self.note(record, window);
+                }
+                self.dead_letter(index, record, fault, judgement, brake)
+            }
         }
     }
 
@@ -293,12 +308,16 @@ impl<'c> Batch<'c> {
         let fresh =
             !self.context.counted || window.insert(record.partition, record.log_time_ms, identity);
         if judgement.verdict().is_none() {
-            if !fresh {
+            let (anew, counted) = match judgement {
+                Judgement::Anew { counted, .. } => (true, counted),
+                _ => (false, self.context.counted),
+            };
+            if !fresh && !anew {
                 return Outcome::Duplicate;
             }
-            self.rows.push(event, self.source(record), self.context.counted);
+            self.rows.push(event, self.source(record), counted);
             self.row_records.push(index);
-            if self.context.counted {
+            if counted {
                 self.minutes.count(event);
             }
         }
@@ -315,16 +334,25 @@ impl<'c> Batch<'c> {
     /// An event of the tables that today's rules would refuse: its identity at least is known to
     /// whoever rebuilds the window.
     fn remember(&mut self, index: usize, record: &Record<'_>, window: &mut Window) -> Outcome {
-        let names = inspect(record.value.unwrap_or_default(), &self.context.rules.limits);
-        let id = names.ok().and_then(|names| names.id);
-        if let (Some(app_id), Some(event_id)) = (record.envelope.app_id, id) {
-            let identity = self.context.identities.of(app_id, &event_id);
-            window.insert(record.partition, record.log_time_ms, identity);
+        if let Some((app_id, event_id, identity)) = self.note(record, window) {
             let event = serde_json::json!({ "event_id": event_id, "app_id": app_id });
             self.enriched_bytes.extend_from_slice(event.to_string().as_bytes());
             self.enriched.push(Enriched { index, end: self.enriched_bytes.len(), identity });
         }
         Outcome::Accepted
+    }
+
+    /// Takes note of an identity, whatever else is wrong with the event.
+    fn note<'r>(
+        &self,
+        record: &Record<'r>,
+        window: &mut Window,
+    ) -> Option<(&'r str, Cow<'r, str>, Identity)> {
+        let names = inspect(record.value.unwrap_or_default(), &self.context.rules.limits).ok()?;
+        let (app_id, event_id) = (record.envelope.app_id?, names.id?);
+        let identity = self.context.identities.of(app_id, &event_id);
+        window.insert(record.partition, record.log_time_ms, identity);
+        Some((app_id, event_id, identity))
     }
 
     fn dead_letter(

@@ -21,6 +21,9 @@ pub enum Hop {
     Process,
     /// stored + unknown = letters brought back
     Reprocess,
+    /// read = accepted + duplicate + dead_lettered, of records that were read once more: beside
+    /// the ledger's sums, which tell what became of them at first
+    Replay,
     /// Records that the log expired before they were read.
     Log,
     /// Not a count: every minute of this log up to this one is closed.
@@ -35,6 +38,7 @@ impl Hop {
             Self::Ingest => "ingest",
             Self::Process => "process",
             Self::Reprocess => "reprocess",
+            Self::Replay => "replay",
             Self::Log => "log",
             Self::Closed => "closed",
         }
@@ -119,7 +123,8 @@ pub struct Page {
 pub struct Row {
     /// The hop that counted.
     pub hop: Hop,
-    /// Boot id of the ingest instance, or the reprocess run, that stored the records.
+    /// Boot id of the ingest instance, or the run of reprocess, that stored the records; or the run
+    /// of replay that read them once more.
     pub source: Option<String>,
     /// The app; absent on rows that only say that the hop was alive.
     pub app_id: Option<String>,

@@ -132,6 +132,12 @@ pub const REPROCESS_LAG: i64 = 10_000;
 /// platform ends after 5 minutes.
 pub const REPROCESS_CALL: Duration = Duration::from_secs(240);
 
+/// Identities that a replay remembers, in time: twice processing's window, whose end depends on how
+/// records fell into batches.
+pub const REPLAY_WINDOW: Duration = Duration::from_secs(30 * 60);
+/// Between two words of how far a replay has come.
+pub const REPLAY_TELLS: Duration = Duration::from_millis(200);
+
 /// Bytes of a request that pushes records: the largest message of Pub/Sub, as base64.
 pub const PUSH_BYTES: usize = 16 << 20;
 /// A pushed record is kept within this time, or is to come again: under a push's own deadline.

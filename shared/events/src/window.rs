@@ -3,7 +3,7 @@
 //! The window is exact within its span; over longer times the warehouse is
 //! (`events_unique`). It moves only when the log's transaction commits.
 
-use std::{collections::VecDeque, hash::Hasher};
+use std::{collections::VecDeque, hash::Hasher, time::Duration};
 
 use hashbrown::{HashMap, HashTable, hash_table::Entry};
 use siphasher::sip128::{Hasher128, SipHasher13};
@@ -53,10 +53,18 @@ impl Identities {
 }
 
 /// The identities accepted lately on the partitions that a process owns.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Window {
     partitions: HashMap<u32, Partition>,
+    /// Seconds of the log's time that an identity stays.
+    span: u32,
     evicted_early: u64,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self::of(DEDUP_WINDOW)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -74,6 +82,13 @@ struct Partition {
 }
 
 impl Window {
+    /// A window of another span than processing's.
+    #[must_use]
+    pub fn of(span: Duration) -> Self {
+        let span = u32::try_from(span.as_secs()).unwrap_or(u32::MAX);
+        Self { partitions: HashMap::default(), span, evicted_early: 0 }
+    }
+
     /// Takes note of an identity; `true` if it was not known.
     pub fn insert(&mut self, partition: u32, log_time_ms: i64, identity: Identity) -> bool {
         let partition = self.partitions.entry(partition).or_default();
@@ -87,7 +102,7 @@ impl Window {
             let fresh = partition.seconds.iter().rev().take(partition.uncommitted);
             partition.newest = fresh.copied().fold(partition.newest, u32::max);
             partition.uncommitted = 0;
-            self.evicted_early += partition.shrink(room);
+            self.evicted_early += partition.shrink(room, self.span);
         }
     }
 
@@ -161,8 +176,7 @@ impl Partition {
     }
 
     /// Drops what is too old, and what is too much; counts the latter.
-    fn shrink(&mut self, room: usize) -> u64 {
-        let span = u32::try_from(DEDUP_WINDOW.as_secs()).unwrap_or(u32::MAX);
+    fn shrink(&mut self, room: usize, span: u32) -> u64 {
         let mut early = 0;
         while let Some(second) = self.seconds.front() {
             let old = second.saturating_add(span) < self.newest;
@@ -227,7 +241,7 @@ mod tests {
         for identity in 0..5 {
             assert!(partition.insert(identity, 1));
         }
-        assert_eq!(partition.shrink(3), 2);
+        assert_eq!(partition.shrink(3, 900), 2);
         assert_eq!(partition.known.len(), 3);
         assert!(!partition.insert(2, 1), "kept");
         assert!(partition.insert(1, 1), "gone");

@@ -9,6 +9,7 @@ pub mod letters;
 pub mod log;
 pub mod objects;
 pub mod record;
+pub mod replay;
 pub mod saved;
 pub mod topic;
 pub mod training;

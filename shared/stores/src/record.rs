@@ -98,3 +98,11 @@ pub struct Record {
     /// The headers.
     pub headers: Headers,
 }
+
+impl Record {
+    /// Bytes of key and value: what limits count.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.key.as_ref().map_or(0, Bytes::len) + self.value.as_ref().map_or(0, Bytes::len)
+    }
+}

@@ -68,7 +68,7 @@ async fn the_simulated_log_is_a_log() {
             let member = format!("member-{}", joins.lock().unwrap());
             log.clone().named(&member).join(group).unwrap()
         };
-        contract::OpenLog { appender, reader, join: Box::new(join) }
+        contract::OpenLog { appender, reader, past: None, join: Box::new(join) }
     })
     .await;
 }

@@ -197,6 +197,8 @@ pub(crate) struct Stage {
     pub(crate) metrics: Arc<Metrics>,
     /// The processor's clock is this far ahead, in microseconds.
     pub(crate) ahead: Arc<AtomicI64>,
+    /// By what it judges.
+    pub(crate) rulebook: Rulebook,
 }
 
 struct Ahead(Arc<AtomicI64>);
@@ -225,6 +227,7 @@ impl Stage {
             writes: Arc::default(),
             metrics: Arc::default(),
             ahead: Arc::default(),
+            rulebook: Rulebook::read(&Env::of([])).unwrap(),
         }
     }
 
@@ -263,7 +266,7 @@ impl Stage {
             second_half: Vec::new(),
         };
         let processor = Processor::new(
-            Rulebook::read(&Env::of([])).unwrap(),
+            self.rulebook.clone(),
             self.log.clone(),
             Arc::new(warehouse),
             self.metrics.clone(),

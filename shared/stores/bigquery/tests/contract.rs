@@ -68,7 +68,7 @@ async fn keeps_the_contract_of_a_warehouse() {
             name.clone_into(&mut last);
         }
         let warehouse = Arc::new(asked.0.streams(variable(&emulator)).await.unwrap());
-        OpenWarehouse { warehouse, query: Arc::new(asked), spoil }
+        OpenWarehouse { warehouse, query: Arc::new(asked), replace: None, spoil }
     })
     .await;
 }

@@ -5,6 +5,7 @@ mod database;
 mod day;
 mod letters;
 mod query;
+mod replay;
 mod runs;
 mod schema;
 mod training;

@@ -24,13 +24,40 @@ pub(crate) fn write(database: &Database, rows: &Rows) -> Result<(), WarehouseErr
     });
     match written {
         Ok(()) if fenced => Err(WarehouseError::Fenced),
+        written => told(database, EventRows::TABLE, &rows.tables, written),
+    }
+}
+
+/// Appends rows whose events go to a table, in one transaction.
+pub(crate) fn append_all(
+    database: &Database,
+    events: &str,
+    tables: &[(String, RecordBatch)],
+) -> Result<(), WarehouseError> {
+    let appended = database.with(|connection| {
+        transaction(connection, || {
+            tables.iter().try_for_each(|(table, batch)| append(connection, table, batch))
+        })
+    });
+    told(database, events, tables, appended)
+}
+
+/// Tells rows of events that DuckDB refuses for their content from all else that can go wrong.
+fn told(
+    database: &Database,
+    events: &str,
+    tables: &[(impl AsRef<str>, RecordBatch)],
+    written: Result<(), WarehouseError>,
+) -> Result<(), WarehouseError> {
+    match written {
         Err(WarehouseError::Unavailable(cause)) if is_content(&cause.to_string()) => {
-            let refused = refused(database, rows)?;
-            // Nothing refused by itself: then it is not the content of an event.
-            if refused.is_empty() {
-                return Err(WarehouseError::Unavailable(cause));
+            let rows = tables.iter().find(|(table, _)| table.as_ref() == events);
+            let refused = rows.map(|(_, rows)| refused(database, events, rows)).transpose()?;
+            match refused {
+                Some(rows) if !rows.is_empty() => Err(WarehouseError::Refused(rows)),
+                // Nothing refused by itself: then it is not the content of an event.
+                _ => Err(WarehouseError::Unavailable(cause)),
             }
-            Err(WarehouseError::Refused(refused))
         }
         written => written,
     }
@@ -94,18 +121,19 @@ fn is_content(text: &str) -> bool {
     SIGNS.iter().any(|sign| text.contains(sign))
 }
 
-/// The rows of `events` that DuckDB refuses, found by halving. Nothing is written.
-fn refused(database: &Database, rows: &Rows) -> Result<Vec<usize>, WarehouseError> {
-    let Some((_, events)) = rows.tables.iter().find(|(table, _)| *table == EventRows::TABLE) else {
-        return Ok(Vec::new());
-    };
+/// The rows that DuckDB refuses, found by halving. Nothing is written.
+fn refused(
+    database: &Database,
+    table: &str,
+    rows: &RecordBatch,
+) -> Result<Vec<usize>, WarehouseError> {
     let mut refused = Vec::new();
-    let mut suspects = vec![(0, events.num_rows())];
+    let mut suspects = vec![(0, rows.num_rows())];
     while let Some((from, length)) = suspects.pop() {
-        let slice = events.slice(from, length);
+        let slice = rows.slice(from, length);
         let tried = database.with(|connection| {
             connection.execute_batch("BEGIN TRANSACTION")?;
-            let appended = append(connection, EventRows::TABLE, &slice);
+            let appended = append(connection, table, &slice);
             let undone = connection.execute_batch("ROLLBACK");
             appended.and(undone)
         });

@@ -38,7 +38,8 @@ async fn keeps_the_contract_of_a_warehouse() {
                 Ok(open) => {
                     return OpenWarehouse {
                         warehouse: Arc::new(open.clone()),
-                        query: Arc::new(open),
+                        query: Arc::new(open.clone()),
+                        replace: Some(Arc::new(open)),
                         spoil,
                     };
                 }

@@ -6,6 +6,7 @@ mod convert;
 mod google;
 mod member;
 mod native;
+mod past;
 mod reader;
 mod settings;
 mod topics;

@@ -111,14 +111,7 @@ impl Onlooker {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        let mut times = TopicPartitionList::with_capacity(partitions.len());
-        for partition in partitions {
-            times
-                .add_partition_offset(topic.name(), number(*partition), Offset::Offset(since_ms))
-                .map_err(unavailable)?;
-        }
-        let questions = self.asking(NOBODY)?;
-        let found = patiently(|| sound(questions.offsets_for_times(times.clone(), PATIENCE)?))?;
+        let found = self.times(topic, partitions, since_ms)?;
         let mut from = TopicPartitionList::new();
         for start in found.elements() {
             if let Offset::Offset(_) = start.offset() {
@@ -149,6 +142,59 @@ impl Onlooker {
             .map_err(unavailable)?;
         first_record(&client, offset)
     }
+
+    /// The first offset of a moment or later; none where there is no such record.
+    fn times(
+        &self,
+        topic: Topic,
+        partitions: &[u32],
+        since_ms: i64,
+    ) -> Result<TopicPartitionList, LogError> {
+        let mut times = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions {
+            times
+                .add_partition_offset(topic.name(), number(*partition), Offset::Offset(since_ms))
+                .map_err(unavailable)?;
+        }
+        let questions = self.asking(NOBODY)?;
+        patiently(|| sound(questions.offsets_for_times(times.clone(), PATIENCE)?))
+    }
+
+    /// Where a moment begins on each partition; its end where nothing is younger.
+    pub(crate) fn offsets_at(&self, topic: Topic, since_ms: i64) -> Result<Vec<i64>, LogError> {
+        let partitions: Vec<u32> = (0..topic.partitions()).collect();
+        // First the ends: what comes in between is younger.
+        let ends = self.ends(topic)?;
+        let found = by_partition(&self.times(topic, &partitions, since_ms)?, ends.len());
+        Ok(found.into_iter().zip(ends).map(|(found, end)| found.unwrap_or(end)).collect())
+    }
+
+    /// A client that reads from some offsets on, and is told where partitions end.
+    pub(crate) fn from(&self, offsets: &TopicPartitionList) -> Result<Client, LogError> {
+        let mut config = self.settings.reader(NOBODY);
+        let client = self.create(config.set("enable.partition.eof", "true"))?;
+        client.assign(offsets).map_err(unavailable)?;
+        Ok(client)
+    }
+}
+
+/// How long nothing may be heard.
+pub(crate) struct Patience(Instant);
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Patience {
+    pub(crate) fn heard(&mut self) {
+        self.0 = Instant::now();
+    }
+
+    pub(crate) fn lasts(&self) -> Result<(), LogError> {
+        if self.0.elapsed() > STALLED { Err(stalled()) } else { Ok(()) }
+    }
 }
 
 /// The first record that comes, if it is the one of that offset: what a transaction left there, or
@@ -176,11 +222,11 @@ fn read_to_end(
     since_ms: i64,
     show: &mut dyn FnMut(Head),
 ) -> Result<(), LogError> {
-    let (mut ended, mut heard) = (HashSet::new(), Instant::now());
+    let (mut ended, mut patience) = (HashSet::new(), Patience::default());
     while ended.len() < partitions {
         match client.poll(Duration::from_millis(100)) {
             Some(Ok(message)) => {
-                heard = Instant::now();
+                patience.heard();
                 let head = head(&message);
                 if head.timestamp_ms >= since_ms {
                     show(head);
@@ -190,9 +236,7 @@ fn read_to_end(
             Some(Err(error)) if !is_passing(&error) => return Err(unavailable(error)),
             Some(Err(_)) | None => {}
         }
-        if heard.elapsed() > STALLED {
-            return Err(stalled());
-        }
+        patience.lasts()?;
     }
     Ok(())
 }

@@ -60,7 +60,8 @@ async fn keeps_the_contract_of_a_log() {
         let joined = log.clone();
         OpenLog {
             appender: log.clone(),
-            reader: log,
+            reader: log.clone(),
+            past: Some(log),
             join: Box::new(move |group| joined.join(group).unwrap()),
         }
     })

@@ -3,6 +3,7 @@
 mod chunk;
 mod consumer;
 mod groups;
+mod past;
 mod rows;
 mod writer;
 

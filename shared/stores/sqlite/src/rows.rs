@@ -135,10 +135,20 @@ impl Rows {
 
     /// One row.
     pub(crate) fn batch(&self, id: i64) -> Result<Option<Batch>, LogError> {
-        let sql = "SELECT id, starts, meta, body FROM batch WHERE id = ?1";
+        self.first_of(id, id + 1)
+    }
+
+    /// The first row of a topic from an id on.
+    pub(crate) fn batch_from(&self, topic: Topic, id: i64) -> Result<Option<Batch>, LogError> {
+        self.first_of(id, ids(topic).1)
+    }
+
+    fn first_of(&self, from: i64, to: i64) -> Result<Option<Batch>, LogError> {
+        let sql = "SELECT id, starts, meta, body FROM batch
+                   WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT 1";
         self.ok(self.db.prepare_cached(sql).and_then(|mut statement| {
             statement
-                .query_row(params![id], |row| {
+                .query_row(params![from, to], |row| {
                     Ok(Batch {
                         id: row.get(0)?,
                         starts: starts(row, 1)?,
@@ -203,6 +213,33 @@ impl Rows {
             self.records(batch, |p, o| (p, o) == (partition, offset), &mut found)?;
         }
         Ok(found.pop())
+    }
+
+    /// Where a moment begins on each partition of a topic. Rows before the first one that reaches
+    /// it are older, whatever their records say, and rows after it are not: one moment's end is
+    /// another's beginning.
+    pub(crate) fn offsets_at(&self, topic: Topic, moment_ms: i64) -> Result<Vec<i64>, LogError> {
+        let mut offsets = vec![0; topic.partitions() as usize];
+        let mut next = self.bisect(topic, |newest_ms, _| newest_ms < moment_ms)?;
+        while let Some(id) = next
+            && let Some(batch) = self.batch_from(topic, id)?
+        {
+            let reached = self.newest_ms(batch.id)?.is_some_and(|newest| newest >= moment_ms);
+            next = (!reached).then_some(batch.id + 1);
+            offsets = batch.starts;
+            let mut begun = vec![false; offsets.len()];
+            let older = |head: &Head| {
+                let partition = head.partition as usize;
+                if let (Some(begun), Some(offset)) =
+                    (begun.get_mut(partition), offsets.get_mut(partition))
+                {
+                    *begun |= head.timestamp_ms >= moment_ms;
+                    *offset += i64::from(!*begun);
+                }
+            };
+            heads(batch.meta, older).map_err(|cause| self.damaged(cause))?;
+        }
+        Ok(offsets)
     }
 
     /// Shows the heads of a topic's records, from a time on at the latest.

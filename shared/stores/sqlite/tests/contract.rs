@@ -40,7 +40,8 @@ async fn keeps_the_contract_of_a_log() {
         let joined = log.clone();
         OpenLog {
             appender: Arc::new(log.clone()),
-            reader: Arc::new(log),
+            reader: Arc::new(log.clone()),
+            past: Some(Arc::new(log)),
             join: Box::new(move |group| joined.join(group).unwrap()),
         }
     })

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::{
     Headers, NewRecord, Record, Topic,
     log::{Appender, Committed, Consumer, LogError, PollLimits, Polled, Reader, Transaction},
+    replay::Past,
 };
 
 /// An open log. Dropping it, without more, is a crash of the process that had it.
@@ -15,6 +16,8 @@ pub struct OpenLog {
     pub appender: Arc<dyn Appender>,
     /// The onlooker's side.
     pub reader: Arc<dyn Reader>,
+    /// Replay's side, where it has one.
+    pub past: Option<Arc<dyn Past>>,
     /// A member of a group.
     pub join: Join,
 }
@@ -107,6 +110,7 @@ pub async fn suite(open: impl AsyncFn(&str) -> OpenLog) {
     a_poll_lingers_for_more(&open("linger").await).await;
     heads_are_seen_from_a_time_on(&open("heads").await).await;
     a_record_is_found_by_its_position(&open("positions").await).await;
+    a_range_of_time_is_read_again(&open("past").await).await;
     logs_are_told_apart(&open).await;
 }
 
@@ -392,6 +396,63 @@ async fn a_record_is_found_by_its_position(log: &OpenLog) {
     for (partition, offset) in [(5, 20), (63, 10), (0, 0), (5, i64::MAX), (5, -1), (64, 0)] {
         assert_eq!(log.reader.record(partition, offset).await.unwrap(), None, "{offset}");
     }
+}
+
+/// The records of a range of time, sorted: partitions, offsets, values.
+async fn past(log: &dyn Past, from_ms: i64, to_ms: i64) -> Vec<(u32, i64, String)> {
+    let from = log.offsets_at(from_ms).await.unwrap();
+    let to = log.offsets_at(to_ms).await.unwrap();
+    let mut pages = log.read(from.into_iter().zip(to).map(|(from, to)| from..to).collect());
+    let (mut found, mut last) = (Vec::new(), HashMap::new());
+    while let Some(page) = pages.recv().await {
+        for record in page.unwrap() {
+            let before = last.insert(record.partition, record.offset);
+            assert!(before.is_none_or(|before| before < record.offset), "in their order");
+            let value = String::from_utf8(record.value.unwrap().to_vec()).unwrap();
+            found.push((record.partition, record.offset, value));
+        }
+    }
+    found.sort();
+    found
+}
+
+async fn a_range_of_time_is_read_again(log: &OpenLog) {
+    let Some(again) = &log.past else { return };
+    assert_eq!(past(&**again, 0, i64::MAX / 2).await, [], "of an empty log");
+    for n in 0..90_i64 {
+        let partition = u32::try_from(n % 3).ok();
+        let timestamp_ms = Some(1_000_000 + n);
+        let record = NewRecord { partition, timestamp_ms, ..record("k", &n.to_string()) };
+        append(log, Topic::Raw, vec![record]).await;
+    }
+    let all = past(&**again, 0, i64::MAX / 2).await;
+    assert_eq!(all.len(), 90);
+    assert_eq!(past(&**again, 1_000_000, 1_000_090).await, all);
+    let expected: Vec<_> = (10..14_i64)
+        .map(|n| (u32::try_from(n % 3).unwrap(), n / 3, n.to_string()))
+        .collect::<std::collections::BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    assert_eq!(past(&**again, 1_000_010, 1_000_014).await, expected);
+    assert_eq!(past(&**again, 1_000_090, 2_000_000).await, []);
+    assert_eq!(past(&**again, 0, 1_000_000).await, []);
+    // One moment's end is another's beginning, whatever the order in which records came.
+    for n in [5_i64, 3, 9, 1, 7] {
+        let record = NewRecord {
+            partition: Some(0),
+            timestamp_ms: Some(2_000_000 + n),
+            ..record("k", &n.to_string())
+        };
+        append(log, Topic::Raw, vec![record]).await;
+    }
+    let mut parts = 0;
+    for n in 0..11 {
+        parts += past(&**again, 2_000_000 + n, 2_000_001 + n).await.len();
+    }
+    assert_eq!(parts, 5);
+    let mut heard = again.read(vec![0..1; 64]);
+    drop(heard.recv().await);
+    drop(heard);
 }
 
 async fn logs_are_told_apart(open: &impl AsyncFn(&str) -> OpenLog) {

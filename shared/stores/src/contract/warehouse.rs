@@ -19,8 +19,9 @@ use questline_events::{
     window::{Identities, Window},
 };
 
-use crate::warehouse::{
-    Advance, Claim, Found, Query, QueryLimits, Rows, Warehouse, WarehouseError,
+use crate::{
+    replay::{Known, Replace, Span},
+    warehouse::{Advance, Claim, Found, Query, QueryLimits, Rows, Warehouse, WarehouseError},
 };
 
 /// An open warehouse. Dropping it, without more, is a crash of the process that had it.
@@ -29,6 +30,8 @@ pub struct OpenWarehouse {
     pub warehouse: Arc<dyn Warehouse>,
     /// People's side.
     pub query: Arc<dyn Query>,
+    /// Replay's side, where it has one.
+    pub replace: Option<Arc<dyn Replace>>,
     /// Makes some rows of `events` such that this warehouse refuses them for their content.
     pub spoil: fn(&RecordBatch, &[usize]) -> RecordBatch,
 }
@@ -150,6 +153,7 @@ pub async fn suite(open: impl AsyncFn(&str) -> OpenWarehouse) {
     the_first_received_wins(&open("unique").await).await;
     minutes_are_summed(&open("minutes").await).await;
     the_ledger_finds_what_is_lost(&open("ledger").await).await;
+    rows_take_the_place_of_others(&open).await;
 }
 
 async fn rows_come_back_as_they_went(open: &OpenWarehouse) {
@@ -351,4 +355,58 @@ async fn the_ledger_finds_what_is_lost(open: &OpenWarehouse) {
     );
     record(page(3, noon, 2, true).rows().collect()).await;
     assert_eq!(answer(open, residue).await, all("proved", 2), "two were stored and never read");
+}
+
+/// Events and letters as they stand, by offset.
+async fn standing(open: &OpenWarehouse) -> String {
+    let sql = "SELECT source_offset, event_id, moves_used FROM events
+               UNION ALL SELECT source_offset, reason, NULL FROM events_dlq ORDER BY 1";
+    answer(open, sql).await
+}
+
+/// Rows to be put aside, which no transaction of processing has.
+fn aside(texts: &[&str], offset: i64) -> Vec<(&'static str, RecordBatch)> {
+    let staged = [EventRows::TABLE, LetterRows::TABLE];
+    rows(texts, offset).tables.into_iter().filter(|(table, _)| staged.contains(table)).collect()
+}
+
+async fn rows_take_the_place_of_others(open: &impl AsyncFn(&str) -> OpenWarehouse) {
+    let first = open("replace").await;
+    let Some(replace) = &first.replace else { return };
+    let texts = [&event("a", ""), "no", &event("a", ""), &event("b", "")];
+    write(&first, rows(&texts, 10)).await.unwrap();
+    let before = standing(&first).await;
+    assert_eq!(before, r#"[[10,"a",null],[11,"malformed_json",null],[13,"b",null]]"#);
+    let spans = [Span { partition: 3, offsets: 11..14 }];
+    let mut known = replace.known("log", &spans).await.unwrap();
+    known.sort_by_key(|known| known.offset);
+    let row = |offset, event| Known { partition: 3, offset, event, counted: event };
+    assert_eq!(known, [row(11, false), row(13, true)]);
+    assert_eq!(replace.known("other", &spans).await.unwrap(), []);
+    // Put aside, and forgotten by a crash.
+    replace.begin().await.unwrap();
+    replace.stage(aside(&[&event("lost", "")], 11)).await.unwrap();
+    drop(first);
+    let again = open("replace").await;
+    assert_eq!(standing(&again).await, before);
+    let replace = again.replace.as_ref().unwrap();
+    let noon = time::parse(NOON).unwrap();
+    for _ in 0..2 {
+        replace.begin().await.unwrap();
+        let mended = [&event("c", ""), "{}", &event("b", ",\"moves_used\":3")];
+        let mut refused = aside(&mended, 11);
+        refused[0].1 = (again.spoil)(&refused[0].1, &[1]);
+        let refused = replace.stage(refused).await;
+        assert!(matches!(&refused, Err(WarehouseError::Refused(rows)) if *rows == [1]));
+        replace.stage(aside(&mended, 11)).await.unwrap();
+        assert!(standing(&again).await.starts_with(r#"[[10,"a",null],[11,"#));
+        let replaced = replace.replace("log", &spans, noon).await.unwrap();
+        assert_eq!(replaced.after, 3);
+        let days: Vec<_> = replaced.days.iter().map(ToString::to_string).collect();
+        assert_eq!(days, ["2026-11-23"]);
+        let expected = r#"[[10,"a",null],[11,"c",null],[12,"missing_field",null],[13,"b",3]]"#;
+        assert_eq!(standing(&again).await, expected);
+    }
+    let touched = "SELECT reason, COUNT(*) AS n FROM touched_days GROUP BY reason";
+    assert_eq!(answer(&again, touched).await, r#"[["replay",2]]"#);
 }

@@ -1,0 +1,103 @@
+//! The raw topic read again, by a client that is a member of no group.
+
+use std::{ops::Range, time::Duration};
+
+use async_trait::async_trait;
+use questline_events::limits::{BATCH_BYTES, BATCH_RECORDS};
+use questline_stores::{
+    Record, Topic,
+    log::LogError,
+    replay::{PAGES, Pages, Past},
+};
+use rdkafka::{
+    Offset, TopicPartitionList, consumer::Consumer as _, error::KafkaError, message::Message as _,
+};
+use tokio::sync::mpsc::{self, Sender};
+
+use crate::{
+    KafkaLog, blocking,
+    client::unavailable,
+    convert::Gathered,
+    reader::{Client, Onlooker, Patience, is_passing},
+};
+
+#[async_trait]
+impl Past for KafkaLog {
+    async fn offsets_at(&self, timestamp_ms: i64) -> Result<Vec<i64>, LogError> {
+        let onlooker = self.onlooker.clone();
+        blocking(move || onlooker.offsets_at(Topic::Raw, timestamp_ms)).await
+    }
+
+    fn read(&self, offsets: Vec<Range<i64>>) -> Pages {
+        let (send, pages) = mpsc::channel(PAGES);
+        let onlooker = self.onlooker.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = read(&onlooker, &offsets, &send) {
+                // Nobody may listen any more.
+                _ = send.blocking_send(Err(error));
+            }
+        });
+        pages
+    }
+}
+
+fn read(
+    onlooker: &Onlooker,
+    offsets: &[Range<i64>],
+    send: &Sender<Result<Vec<Record>, LogError>>,
+) -> Result<(), LogError> {
+    let mut wanted = TopicPartitionList::new();
+    for (partition, wanted_here) in (0..).zip(offsets) {
+        if !wanted_here.is_empty() {
+            let first = Offset::Offset(wanted_here.start);
+            wanted
+                .add_partition_offset(Topic::Raw.name(), partition, first)
+                .map_err(unavailable)?;
+        }
+    }
+    let client = onlooker.from(&wanted)?;
+    let (mut open, mut page) = (wanted.count(), Gathered::default());
+    let mut ended = vec![false; offsets.len()];
+    let mut patience = Patience::default();
+    while open > 0 {
+        let mut end = |partition: i32| {
+            let place = usize::try_from(partition).unwrap_or(usize::MAX);
+            let fresh = ended.get_mut(place).is_some_and(|ended| !std::mem::replace(ended, true));
+            open -= usize::from(fresh);
+            if fresh { rest(&client, partition) } else { Ok(()) }
+        };
+        match client.poll(Duration::from_millis(100)) {
+            Some(Ok(message)) => {
+                patience.heard();
+                let partition = message.partition();
+                let last =
+                    offsets.get(partition.unsigned_abs() as usize).map_or(0, |here| here.end);
+                if message.offset() < last {
+                    page.push(&message);
+                }
+                if message.offset() + 1 >= last {
+                    end(partition)?;
+                }
+            }
+            Some(Err(KafkaError::PartitionEOF(partition))) => end(partition)?,
+            Some(Err(error)) if !is_passing(&error) => return Err(unavailable(error)),
+            Some(Err(_)) | None => patience.lasts()?,
+        }
+        if page.len() >= BATCH_RECORDS || page.bytes() >= BATCH_BYTES {
+            let full = std::mem::take(&mut page).into_records();
+            if send.blocking_send(Ok(full)).is_err() {
+                return Ok(());
+            }
+        }
+    }
+    // Nobody may listen any more.
+    _ = send.blocking_send(Ok(page.into_records()));
+    Ok(())
+}
+
+/// Nothing more is fetched of a partition.
+fn rest(client: &Client, partition: i32) -> Result<(), LogError> {
+    let mut done = TopicPartitionList::new();
+    done.add_partition(Topic::Raw.name(), partition);
+    client.pause(&done).map_err(unavailable)
+}

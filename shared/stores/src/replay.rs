@@ -1,0 +1,84 @@
+//! Replay's ports: a log, or its archive, is read again, and new rows take the place of those that
+//! were there.
+
+use std::ops::Range;
+
+use arrow_array::RecordBatch;
+use async_trait::async_trait;
+use questline_events::Day;
+use tokio::sync::mpsc;
+
+use crate::{Record, log::LogError, warehouse::WarehouseError};
+
+/// Records, page by page. Whoever has heard enough drops it.
+pub type Pages = mpsc::Receiver<Result<Vec<Record>, LogError>>;
+
+/// Pages that wait for whoever reads them.
+pub const PAGES: usize = 2;
+
+/// What was once in the raw topic: a log, or an archive of it.
+#[async_trait]
+pub trait Past: Send + Sync {
+    /// Of each partition the offset at which a moment (milliseconds since 1970) begins: what is
+    /// before it is older, as far as the log's time goes on; the partition's end where nothing is
+    /// younger.
+    async fn offsets_at(&self, timestamp_ms: i64) -> Result<Vec<i64>, LogError>;
+
+    /// Reads some offsets of each partition, in their order. What is not there any more is left out.
+    fn read(&self, offsets: Vec<Range<i64>>) -> Pages;
+}
+
+/// Offsets of one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// The partition.
+    pub partition: u32,
+    /// From the first to before the last.
+    pub offsets: Range<i64>,
+}
+
+/// A source position that a table holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// Partition of the raw topic.
+    pub partition: u32,
+    /// Offset in the partition.
+    pub offset: i64,
+    /// In `events`, or else in `events_dlq`.
+    pub event: bool,
+    /// Its minute is in the parts.
+    pub counted: bool,
+}
+
+/// What a replacement came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Replaced {
+    /// Rows of `events` and `events_dlq` that are gone.
+    pub before: u64,
+    /// Rows that stand there now.
+    pub after: u64,
+    /// Days that have changed: of these rows' events, and on which they were received.
+    pub days: Vec<Day>,
+}
+
+/// Replay's side of a warehouse.
+#[async_trait]
+pub trait Replace: Send + Sync {
+    /// Begins: what an earlier replay has left is forgotten.
+    async fn begin(&self) -> Result<(), WarehouseError>;
+
+    /// What the tables have of some offsets. A position that is in both is an event.
+    async fn known(&self, log_id: &str, spans: &[Span]) -> Result<Vec<Known>, WarehouseError>;
+
+    /// Puts rows aside.
+    async fn stage(&self, tables: Vec<(&'static str, RecordBatch)>) -> Result<(), WarehouseError>;
+
+    /// The rows put aside take the place of those of some offsets, all or nothing, and the days
+    /// that this changes are noted as touched at `now`.
+    async fn replace(
+        &self,
+        log_id: &str,
+        spans: &[Span],
+        now: i64,
+    ) -> Result<Replaced, WarehouseError>;
+}

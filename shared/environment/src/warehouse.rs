@@ -3,7 +3,9 @@
 use std::{path::Path, sync::Arc};
 
 use questline_runtime::config::Env;
-use questline_stores::{saved::Ask, warehouse::Warehouse};
+use questline_stores::{
+    daily::DayWarehouse, letters::Letters, saved::Ask, training::TrainingRuns, warehouse::Warehouse,
+};
 use questline_warehouse_bigquery::BigqueryWarehouse;
 use questline_warehouse_duckdb::DuckdbWarehouse;
 
@@ -49,6 +51,33 @@ impl Opened {
             Self::Duckdb(file) => Arc::new(file.clone()),
             Self::Bigquery(dataset) => Arc::new(dataset.streams(|name| env.owned(name)).await?),
         })
+    }
+
+    /// Reprocess's side.
+    #[must_use]
+    pub fn letters(&self) -> Arc<dyn Letters> {
+        match self {
+            Self::Duckdb(file) => Arc::new(file.clone()),
+            Self::Bigquery(dataset) => Arc::new(dataset.letters()),
+        }
+    }
+
+    /// The daily run's side.
+    #[must_use]
+    pub fn days(&self) -> Arc<dyn DayWarehouse> {
+        match self {
+            Self::Duckdb(file) => Arc::new(file.clone()),
+            Self::Bigquery(dataset) => Arc::new(dataset.clone()),
+        }
+    }
+
+    /// The book of training.
+    #[must_use]
+    pub fn training(&self) -> Arc<dyn TrainingRuns> {
+        match self {
+            Self::Duckdb(file) => Arc::new(file.clone()),
+            Self::Bigquery(dataset) => Arc::new(dataset.clone()),
+        }
     }
 
     /// Sees to what waits, so that the next opening is quick.

@@ -67,7 +67,9 @@ fn dependencies_point_inward() {
             STORES => vec![EVENTS, "questline-testing"],
             name if ADAPTERS.contains(&name) => vec![EVENTS, STORES],
             ENVIRONMENT => [&[EVENTS, STORES, RUNTIME], &ADAPTERS[..4]].concat(),
-            "questline-ml-trigger" => [&[EVENTS, STORES, RUNTIME], &ADAPTERS[2..]].concat(),
+            "questline-ml-trigger" => {
+                [&[EVENTS, STORES, RUNTIME, ENVIRONMENT], &ADAPTERS[4..]].concat()
+            }
             name if FUNCTIONS.contains(&name) => {
                 [&[EVENTS, STORES, RUNTIME, ENVIRONMENT], &ADAPTERS[2..4]].concat()
             }

@@ -21,7 +21,9 @@ PROJECT, DATASET = "questline", "warehouse"
 START_SECONDS = 60
 
 # Run by a Python of its own. The extension for geography would be fetched from the network, and
-# nothing here has a geography. And clients name a stream of rows in its first message only.
+# nothing here has a geography. Clients name a stream of rows in its first message only. A script of
+# statements has parameters too, and what its transaction takes back is what it did to tables that it
+# names without their dataset.
 LAUNCH = """
 from bqemulator.storage import engine
 engine.DuckDBEngine._load_spatial = lambda self: None
@@ -29,6 +31,22 @@ from bqemulator.grpc_api.write_servicer import BigQueryWriteHandler as Write
 named = Write._ensure_stream_bound
 Write._ensure_stream_bound = lambda self, name, bound, context: (
     bound if bound is not None and not name else named(self, name, bound, context))
+import contextvars
+from bqemulator.jobs import executor
+from bqemulator.scripting import interpreter
+given, bind, body = contextvars.ContextVar("given"), interpreter.bind_parameters, executor._run_query_body
+interpreter.bind_parameters = lambda sql, parameters: bind(sql, parameters or given.get(None))
+def with_parameters(*, query_params, **rest):
+    given.set(query_params)
+    return body(query_params=query_params, **rest)
+executor._run_query_body = with_parameters
+import sqlglot
+changed = interpreter._dml_targets
+def changed_or_default(sql, project):
+    tree = sqlglot.parse_one(sql, read="bigquery")
+    table = tree.this.find(sqlglot.exp.Table) if isinstance(tree, sqlglot.exp.DML) else None
+    return [f'"{table.name}"'] if table and not table.db else changed(sql, project)
+interpreter._dml_targets = changed_or_default
 """
 # Streams find only tables that were made under their dataset's name, so every statement is given it.
 # It changes some texts: NUMERIC is divided like INT64 then. So only where streams are asked for. Of

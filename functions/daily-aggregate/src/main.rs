@@ -1,6 +1,6 @@
 //! The daily run as a function of its own: AWS Lambda, a Cloud Run job, or HTTP on `$PORT`.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::routing::get;
@@ -20,22 +20,19 @@ use questline_runtime::{
     serve::{self, ServeLimits, Signals},
     telemetry,
 };
-use questline_warehouse_duckdb::DuckdbWarehouse;
 use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     telemetry::start(tracing::level_filters::LevelFilter::INFO);
     let (mut signals, env) = (Signals::listen()?, questline_environment::variables().await?);
-    let meaning = "where the warehouse lies: duckdb:DIRECTORY";
-    let (_, directory) = env.location("QUESTLINE_WAREHOUSE", meaning, &["duckdb"])?;
-    let warehouse = DuckdbWarehouse::open(Path::new(directory))?;
+    let warehouse = questline_environment::warehouse(&env).await?;
     let place = |name, meaning| env.location(name, meaning, &["file"]).map(|(_, at)| at);
     let features = place("QUESTLINE_FEATURES", "where features go: file:DIRECTORY")?;
     let ready = place("QUESTLINE_METRICS_READY", "where the message goes: file:DIRECTORY")?;
     let metrics = Arc::new(Metrics::default());
     let ports = Ports {
-        warehouse: Arc::new(warehouse.clone()),
+        warehouse: warehouse.days(),
         features: Arc::new(Directory::new(features)),
         ready: Arc::new(Directory::new(ready)),
         playtime_types: questline_environment::registry(&env)?.0.playtime(),

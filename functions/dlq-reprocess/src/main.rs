@@ -1,6 +1,6 @@
 //! Reprocess as a function of its own: AWS Lambda, a Cloud Run job, or HTTP on `$PORT`.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use questline_dlq_reprocess::{
@@ -18,7 +18,6 @@ use questline_runtime::{
     serve::{self, ServeLimits, Signals},
     telemetry,
 };
-use questline_warehouse_duckdb::DuckdbWarehouse;
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -27,16 +26,9 @@ async fn main() -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let env = questline_environment::variables().await?;
     let log = questline_environment::log(&env).await?;
-    let meaning = "where the warehouse lies: duckdb:DIRECTORY";
-    let (_, directory) = env.location("QUESTLINE_WAREHOUSE", meaning, &["duckdb"])?;
-    let warehouse = DuckdbWarehouse::open(Path::new(directory))?;
-    let rules = Rulebook::read(&env)?.rules;
-    let reprocess = Arc::new(Reprocess::new(
-        Arc::new(warehouse.clone()),
-        log.clone(),
-        rules,
-        SystemClock::shared(),
-    ));
+    let warehouse = questline_environment::warehouse(&env).await?;
+    let (letters, rules) = (warehouse.letters(), Rulebook::read(&env)?.rules);
+    let reprocess = Arc::new(Reprocess::new(letters, log.clone(), rules, SystemClock::shared()));
     if serve::is_lambda() {
         return serve::lambda_events(move |event, left| invoked(reprocess.clone(), event, left))
             .await;

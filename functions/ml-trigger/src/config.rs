@@ -8,8 +8,6 @@ use crate::Terms;
 /// Where everything lies, each as its kind and its place.
 #[derive(Debug, Clone, Copy)]
 pub struct Places<'a> {
-    /// The book.
-    pub warehouse: (&'a str, &'a str),
     /// Features of each day.
     pub features: (&'a str, &'a str),
     /// Manifests, models, and what a job's steps hand on.
@@ -35,7 +33,6 @@ impl<'a> Places<'a> {
             .get("QUESTLINE_METRICS_READY")
             .map(|_| env.location("QUESTLINE_METRICS_READY", MESSAGES, &["pubsub"]));
         Ok(Self {
-            warehouse: env.location("QUESTLINE_WAREHOUSE", "duckdb:DIRECTORY", &["duckdb"])?,
             features: env.location("QUESTLINE_FEATURES", FILES, &["gs", "file"])?,
             root: env.location("QUESTLINE_TRAINING_ROOT", FILES, &["gs", "file"])?,
             trainer: env.location("QUESTLINE_TRAINING", TRAINER, &["vertex"])?,

@@ -1,6 +1,6 @@
 //! The trigger as a function of its own: called over HTTP, a worker that pulls, or AWS Lambda.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use axum::routing::get;
 use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, SHUTDOWN};
@@ -16,7 +16,6 @@ use questline_runtime::{
     serve::{self, ServeLimits, Signals},
     telemetry,
 };
-use questline_warehouse_duckdb::DuckdbWarehouse;
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -24,7 +23,7 @@ async fn main() -> anyhow::Result<()> {
     telemetry::start(tracing::level_filters::LevelFilter::INFO);
     let (mut signals, env) = (Signals::listen()?, Env::of_process());
     let (places, metrics) = (Places::read(&env)?, Arc::new(Metrics::default()));
-    let warehouse = DuckdbWarehouse::open(Path::new(places.warehouse.1))?;
+    let warehouse = questline_environment::warehouse(&env).await?;
     let google = Google::find(|name| env.owned(name)).await?;
     let root = google.objects(places.root)?;
     let work = Work { account: places.account.to_owned(), root: root.uri("jobs") };
@@ -32,7 +31,7 @@ async fn main() -> anyhow::Result<()> {
         features: google.objects(places.features)?,
         root,
         trainer: google.trainer(places.trainer.1, work)?,
-        runs: Arc::new(warehouse.clone()),
+        runs: warehouse.training(),
         spec: Spec::shipped()?,
         terms: Terms::read(&env)?,
         metrics: metrics.clone(),

@@ -5,6 +5,10 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use chrono::NaiveDate;
+use questline_stores::training::TrainingRuns as _;
+use questline_testing::{Bigquery, skip};
+use questline_warehouse_bigquery::BigqueryWarehouse;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use support::{Running, SUNDAY, google, google::Fault, message};
@@ -215,4 +219,33 @@ async fn a_refusal_stands_in_the_book() {
     trigger.pushed(&message(SUNDAY).to_string()).await;
     let book = lines(&trigger.book(folder.path()).await);
     assert_eq!(book, [format!("{SUNDAY} 1 refused 403 Forbidden: Permission denied.")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_book_may_be_a_table_of_bigquery() {
+    let Some(emulator) = Bigquery::start() else {
+        return skip("bigquery", "QUESTLINE_PYTHON is not set");
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let google = google(30).await;
+    let variables = [
+        ("QUESTLINE_WAREHOUSE", &*format!("bigquery:{}", Bigquery::DATASET)),
+        ("QUESTLINE_BIGQUERY_REST", &*emulator.rest),
+    ];
+    let trigger = Running::start_with(folder.path(), &google, &variables);
+    let started = trigger.ready(&message(SUNDAY)).await;
+    assert_eq!(started["outcome"], "started", "{started}");
+    let id = started["job"].as_str().unwrap();
+    google.becomes(id, "FAILED");
+    trigger.kill();
+    let trigger = Running::start_with(folder.path(), &google, &variables);
+    assert_eq!(trigger.follow().await, json!([{"job": id, "state": "failed"}]));
+    let again = trigger.ready(&message(SUNDAY)).await;
+    assert_eq!(again["job"], format!("{id}-2"));
+    trigger.end();
+    let variable = |name: &str| (name == "QUESTLINE_BIGQUERY_REST").then(|| emulator.rest.clone());
+    let book = BigqueryWarehouse::open(Bigquery::DATASET, variable).await.unwrap();
+    let book = lines(&book.latest(NaiveDate::default()).await.unwrap());
+    let why = "The replica ran out of memory.";
+    assert_eq!(book, [format!("{SUNDAY} 1 failed {why}"), format!("{SUNDAY} 2 running -")]);
 }

@@ -52,8 +52,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let directory = &arguments.data_dir;
     std::fs::create_dir_all(directory)
         .with_context(|| format!("{} cannot be made", directory.display()))?;
-    let place = Place::new(directory);
-    let (log, past) = log(&arguments).await?;
+    let (place, (log, past)) = (Place::new(directory), log(&arguments).await?);
     let token = place.token(Some(&secret)).context("the operator's token")?;
     let fresh = log.ends(Topic::Raw).await?.iter().all(|end| *end == 0);
     let metrics = Arc::new(Metrics::default());

@@ -4,7 +4,10 @@ use std::{path::Path, sync::Arc};
 
 use questline_runtime::config::Env;
 use questline_stores::{
+    daily::DayWarehouse,
+    letters::Letters,
     saved::Ask,
+    training::TrainingRuns,
     warehouse::{Warehouse, WarehouseError},
 };
 use questline_warehouse_bigquery::BigqueryWarehouse;
@@ -67,6 +70,33 @@ impl Opened {
             Self::Duckdb(file) => Arc::new(file.clone()),
             Self::Bigquery(dataset) => Arc::new(dataset.streams(|name| env.owned(name)).await?),
         })
+    }
+
+    /// Reprocess's side.
+    #[must_use]
+    pub fn letters(&self) -> Arc<dyn Letters> {
+        match self {
+            Self::Duckdb(file) => Arc::new(file.clone()),
+            Self::Bigquery(dataset) => Arc::new(dataset.letters()),
+        }
+    }
+
+    /// The daily run's side.
+    #[must_use]
+    pub fn days(&self) -> Arc<dyn DayWarehouse> {
+        match self {
+            Self::Duckdb(file) => Arc::new(file.clone()),
+            Self::Bigquery(dataset) => Arc::new(dataset.clone()),
+        }
+    }
+
+    /// The book of training.
+    #[must_use]
+    pub fn training(&self) -> Arc<dyn TrainingRuns> {
+        match self {
+            Self::Duckdb(file) => Arc::new(file.clone()),
+            Self::Bigquery(dataset) => Arc::new(dataset.clone()),
+        }
     }
 
     /// Sees to what waits, so that the next opening is quick.

@@ -117,6 +117,8 @@ pub const STREAM_BATCH_BYTES: usize = 4 << 20;
 pub const APPEND_BYTES: usize = 9 << 20;
 /// The longest that a warehouse may take to answer one call.
 pub const WAREHOUSE_CALL: Duration = Duration::from_secs(10);
+/// A statement of a function to a warehouse in a cloud may take this long: there it may wait in line.
+pub const WAREHOUSE_STATEMENT: Duration = Duration::from_secs(60);
 /// A batch is closed this long after its first record was seen, so that rows show within 2 s.
 pub const BATCH_LINGER: Duration = Duration::from_millis(400);
 
@@ -126,6 +128,9 @@ pub const REPROCESS_ATTEMPTS: i64 = 5;
 pub const REPROCESS_RATE: u32 = 2_000;
 /// Letters taken into memory at a time: each may be of [`LETTER_BYTES`].
 pub const REPROCESS_PAGE: usize = 256;
+/// Letters that one statement to a warehouse in a cloud gives, page by page: it reads all letters of its
+/// days, whatever it gives, and an answer has at most 10 GB.
+pub const REPROCESS_ANSWER: i64 = 4_096;
 /// A run pauses while processing is this many records behind: live traffic goes first.
 pub const REPROCESS_LAG: i64 = 10_000;
 /// A call of reprocess ends after this long, unless it is told otherwise: the request of a

@@ -24,6 +24,14 @@ pub struct Selection {
     pub held: bool,
 }
 
+impl Selection {
+    /// From when, and before when the letters were judged: as long as a table can hold.
+    #[must_use]
+    pub fn judged(&self) -> (i64, i64) {
+        (self.from.unwrap_or(0), self.to.unwrap_or(253_402_300_799_000_000))
+    }
+}
+
 /// A place in the order of letters: the moment of the judgement, then the identity.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {

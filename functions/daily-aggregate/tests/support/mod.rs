@@ -62,6 +62,23 @@ pub(crate) fn day(text: &str) -> Day {
     text.parse().unwrap()
 }
 
+/// Runs over a warehouse, that hand on what they make to a directory.
+pub(crate) fn run_over(
+    directory: &Path,
+    warehouse: Arc<dyn DayWarehouse>,
+    clock: Arc<Set>,
+) -> DailyRun {
+    let features = Arc::new(Directory::new(directory));
+    let ports = Ports {
+        warehouse,
+        features: features.clone(),
+        ready: features,
+        playtime_types: "3002".to_owned(),
+        clock,
+    };
+    DailyRun::new(ports, Arc::new(Metrics::default()))
+}
+
 /// A warehouse in a directory.
 pub(crate) struct Place {
     pub(crate) warehouse: DuckdbWarehouse,
@@ -83,15 +100,7 @@ impl Place {
         days: Arc<dyn DayWarehouse>,
         clock: Arc<Set>,
     ) -> Self {
-        let features = Arc::new(Directory::new(directory));
-        let ports = Ports {
-            warehouse: days,
-            features: features.clone(),
-            ready: features,
-            playtime_types: "3002".to_owned(),
-            clock: clock.clone(),
-        };
-        let run = DailyRun::new(ports, Arc::new(Metrics::default()));
+        let run = run_over(directory, days, clock.clone());
         Self { warehouse, clock, run, offset: 0 }
     }
 

@@ -150,13 +150,18 @@ impl Running {
         self.child.wait().unwrap();
     }
 
-    /// SIGTERM; then the book, which nobody else has open.
-    pub(crate) async fn book(mut self, folder: &Path) -> Vec<TrainingRun> {
+    /// SIGTERM.
+    pub(crate) fn end(mut self) {
         let process = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
         let ended =
             until("the trigger ends", Duration::from_secs(20), || self.child.try_wait().unwrap());
         assert!(ended.success(), "{ended}");
+    }
+
+    /// The book, which nobody else has open when this has ended.
+    pub(crate) async fn book(self, folder: &Path) -> Vec<TrainingRun> {
+        self.end();
         let book = DuckdbWarehouse::open(folder).unwrap();
         book.latest(NaiveDate::default()).await.unwrap()
     }

@@ -1,10 +1,17 @@
 #![doc = include_str!("../README.md")]
 
 mod arrow;
+mod daily;
+mod letters;
+mod put;
 mod query;
 mod questions;
+mod runs;
 mod streams;
+mod training;
+mod values;
 
+pub use letters::BigqueryLetters;
 pub use streams::BigqueryStreams;
 
 use std::fmt;

@@ -1,19 +1,30 @@
-//! Saved questions, in BigQuery's own text.
+//! Questions and statements, in BigQuery's own text.
+
+use std::time::Duration;
 
 use async_trait::async_trait;
-use google_cloud_bigquery::error::{QueryError as Failure, RowError};
-use google_cloud_bigquery_v2::model::{
-    DatasetReference, QueryParameter, QueryParameterType, QueryParameterValue, TableFieldSchema,
+use google_cloud_bigquery::{
+    builder::bigquery::Query,
+    error::{QueryError as Failure, RowError},
+    query::{CompleteQuery, Row, RowIterator},
 };
+use google_cloud_bigquery_v2::model::{DatasetReference, TableFieldSchema};
 use google_cloud_gax::error::{Error as CallError, rpc::Code};
 use questline_events::{limits::QUERY_BYTES, time};
 use questline_stores::{
+    Cause,
     saved::{Ask, Question, Value},
-    warehouse::{Answer, QueryError, QueryLimits},
+    warehouse::{Answer, QueryError, QueryLimits, WarehouseError},
 };
 use serde_json::Value as Json;
 
-use crate::BigqueryWarehouse;
+use crate::{
+    BigqueryWarehouse,
+    values::{self, Bound},
+};
+
+/// BigQuery answers after this long, whether it is done or not.
+const LONGEST_ANSWER: Duration = Duration::from_secs(200);
 
 #[async_trait]
 impl Ask for BigqueryWarehouse {
@@ -24,23 +35,103 @@ impl Ask for BigqueryWarehouse {
 }
 
 impl BigqueryWarehouse {
-    async fn answer(&self, question: &Question, limits: QueryLimits) -> Result<Answer, QueryError> {
-        let millis = u32::try_from(limits.timeout.as_millis()).unwrap_or(u32::MAX);
+    /// A statement, to be sent. When nobody waits any more it ends there too.
+    fn statement<'v>(
+        &self,
+        text: &str,
+        values: impl IntoIterator<Item = (&'v str, Bound)>,
+        limit: Duration,
+    ) -> Query {
+        let millis = |limit: Duration| u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
         let dataset = DatasetReference::new()
             .set_project_id(&self.dataset.project)
             .set_dataset_id(&self.dataset.name);
-        let asked = self
-            .client
-            .query(question.bigquery)
+        self.client
+            .query(text)
             .set_default_dataset(dataset)
             .set_parameter_mode("NAMED")
-            .set_query_parameters(question.values.iter().map(|(name, v)| parameter(name, v)))
-            .set_maximum_bytes_billed(QUERY_BYTES)
-            .set_timeout_ms(millis)
-            // When nobody waits any more it ends there too.
-            .set_job_timeout_ms(i64::from(millis));
-        let done = asked.until_done().await.map_err(|failure| failed(failure, limits))?;
-        let fields = done.metadata().schema.clone().unwrap_or_default().fields;
+            .set_query_parameters(values.into_iter().map(|(name, value)| value.named(name)))
+            .set_timeout_ms(millis(limit.min(LONGEST_ANSWER)))
+            .set_job_timeout_ms(i64::from(millis(limit)))
+    }
+
+    /// What a statement of ours gives, still to be read, in pages of so many rows.
+    pub(crate) async fn answered(
+        &self,
+        text: &str,
+        values: impl IntoIterator<Item = (&str, Bound)>,
+        limit: Duration,
+        page: Option<u32>,
+    ) -> Result<CompleteQuery, WarehouseError> {
+        let statement = self.statement(text, values, limit).set_or_clear_page_size(page);
+        let done = tokio::time::timeout(limit, statement.until_done()).await;
+        let done = done.map_err(|late| WarehouseError::Unavailable(late.into()))?;
+        done.map_err(|failure| self.unable(failed(failure, limit)))
+    }
+
+    /// Carries a statement of ours out.
+    pub(crate) async fn run(
+        &self,
+        text: &str,
+        values: impl IntoIterator<Item = (&str, Bound)>,
+        limit: Duration,
+    ) -> Result<(), WarehouseError> {
+        self.answered(text, values, limit, None).await.map(|_| ())
+    }
+
+    /// The next row; none after the last.
+    pub(crate) async fn next(&self, rows: &mut RowIterator) -> Result<Option<Row>, WarehouseError> {
+        let row = rows.next().await.transpose();
+        row.map_err(|error| self.unable(unreadable(error)))
+    }
+
+    /// All rows that a statement of ours gives, each as it is read.
+    pub(crate) async fn look<T>(
+        &self,
+        text: &str,
+        values: impl IntoIterator<Item = (&str, Bound)>,
+        limit: Duration,
+        read: impl Fn(&Row) -> Result<T, Cause>,
+    ) -> Result<Vec<T>, WarehouseError> {
+        let all = async {
+            let mut rows = self.answered(text, values, limit, None).await?.read();
+            let mut found = Vec::new();
+            while let Some(row) = self.next(&mut rows).await? {
+                found.push(read(&row).map_err(|other| self.damaged(other))?);
+            }
+            Ok(found)
+        };
+        let found = tokio::time::timeout(limit, all).await;
+        found.unwrap_or_else(|late| Err(WarehouseError::Unavailable(late.into())))
+    }
+
+    /// The one row of a statement that always gives one.
+    pub(crate) async fn one<T>(
+        &self,
+        text: &str,
+        values: impl IntoIterator<Item = (&str, Bound)>,
+        limit: Duration,
+        read: impl Fn(&Row) -> Result<T, Cause>,
+    ) -> Result<T, WarehouseError> {
+        let row = self.look(text, values, limit, read).await?.into_iter().next();
+        row.ok_or_else(|| self.damaged("a statement that gives one row has given none".into()))
+    }
+
+    /// What a statement of ours did not do: where its text is refused, the tables are others.
+    pub(crate) fn unable(&self, error: QueryError) -> WarehouseError {
+        match error {
+            QueryError::Invalid(_) => self.damaged(error.into()),
+            passing => WarehouseError::Unavailable(passing.into()),
+        }
+    }
+
+    async fn answer(&self, question: &Question, limits: QueryLimits) -> Result<Answer, QueryError> {
+        let values = question.values.iter().map(|(name, value)| (*name, bound(value)));
+        let asked = self
+            .statement(question.bigquery, values, limits.timeout)
+            .set_maximum_bytes_billed(QUERY_BYTES);
+        let done = asked.until_done().await.map_err(|failure| failed(failure, limits.timeout))?;
+        let fields = fields(&done);
         let columns = fields.iter().map(|field| field.name.clone()).collect();
         let mut answer = Answer { columns, rows: Vec::new() };
         let mut rows = done.read();
@@ -48,29 +139,29 @@ impl BigqueryWarehouse {
             if answer.rows.len() == limits.rows {
                 return Err(QueryError::TooManyRows(limits.rows));
             }
-            let mut row = row.map_err(unreadable)?;
-            let mut cell = |(at, field): (usize, &TableFieldSchema)| {
-                row.take(at).map(|value| shown(value, field)).map_err(unreadable)
-            };
-            answer.rows.push(fields.iter().enumerate().map(&mut cell).collect::<Result<_, _>>()?);
+            answer.rows.push(row.and_then(|row| cells(row, &fields)).map_err(unreadable)?);
         }
         Ok(answer)
     }
 }
 
-/// BigQuery takes every value as a text, beside its type.
-fn parameter(name: &str, value: &Value) -> QueryParameter {
-    let (kind, text) = match value {
-        Value::Text(text) => ("STRING", text.clone()),
-        Value::Integer(number) => ("INT64", number.map(|number| number.to_string())),
-        Value::Moment(micros) => ("TIMESTAMP", Some(time::text(*micros))),
-    };
-    let mut value = QueryParameterValue::new();
-    value.value = text;
-    QueryParameter::new()
-        .set_name(name)
-        .set_parameter_type(QueryParameterType::new().set_type(kind))
-        .set_parameter_value(value)
+/// The columns of an answer.
+pub(crate) fn fields(done: &CompleteQuery) -> Vec<TableFieldSchema> {
+    done.metadata().schema.clone().unwrap_or_default().fields
+}
+
+/// A row as every warehouse of the house gives it.
+pub(crate) fn cells(mut row: Row, fields: &[TableFieldSchema]) -> Result<Vec<Json>, RowError> {
+    let cell = |(at, field)| row.take(at).map(|value| shown(value, field));
+    fields.iter().enumerate().map(cell).collect()
+}
+
+fn bound(value: &Value) -> Bound {
+    match value {
+        Value::Text(text) => values::text(text.as_deref()),
+        Value::Integer(number) => values::integer(*number),
+        Value::Moment(micros) => values::moment(*micros),
+    }
 }
 
 /// A value as every warehouse of the house gives it: moments as RFC 3339, money as a number.
@@ -88,15 +179,21 @@ fn shown(value: Json, field: &TableFieldSchema) -> Json {
     }
 }
 
-fn failed(failure: Failure, limits: QueryLimits) -> QueryError {
+fn failed(failure: Failure, limit: Duration) -> QueryError {
     match failure {
         Failure::JobFailed { errors, .. } => {
             let first = errors.into_iter().next().unwrap_or_default();
             match &*first.reason {
-                "stopped" | "timeout" => QueryError::Timeout(limits.timeout),
-                "backendError" | "internalError" | "rateLimitExceeded" | "accessDenied" => {
-                    QueryError::Unavailable(first.message.into())
-                }
+                "stopped" | "timeout" => QueryError::Timeout(limit),
+                "backendError"
+                | "jobBackendError"
+                | "internalError"
+                | "jobInternalError"
+                | "rateLimitExceeded"
+                | "jobRateLimitExceeded"
+                | "quotaExceeded"
+                | "accessDenied" => QueryError::Unavailable(first.message.into()),
+                _ if crossed(&first.message) => QueryError::Unavailable(first.message.into()),
                 _ => QueryError::Invalid(first.message),
             }
         }
@@ -105,10 +202,18 @@ fn failed(failure: Failure, limits: QueryLimits) -> QueryError {
     }
 }
 
+/// Somebody else was changing the same table. BigQuery tells it as if the text were at fault.
+fn crossed(message: &str) -> bool {
+    message.contains("due to concurrent update")
+}
+
 /// What BigQuery says of the question is for whoever asked; all else is between it and the operator.
 fn called(error: CallError) -> QueryError {
     match error.status() {
-        Some(status) if matches!(status.code, Code::InvalidArgument | Code::NotFound) => {
+        Some(status)
+            if matches!(status.code, Code::InvalidArgument | Code::NotFound)
+                && !crossed(&status.message) =>
+        {
             QueryError::Invalid(status.message.clone())
         }
         _ => QueryError::Unavailable(error.into()),

@@ -9,7 +9,7 @@ use questline_events::{
 };
 use questline_stores::{
     saved::{Ask as _, Question, Value},
-    warehouse::{Answer, Boot, LedgerState, QueryError, QueryLimits, Settled, WarehouseError},
+    warehouse::{Answer, Boot, LedgerState, QueryLimits, Settled, WarehouseError},
 };
 use serde_json::Value as Json;
 
@@ -108,8 +108,5 @@ fn read<T>(
 
 async fn ask(warehouse: &BigqueryWarehouse, question: &Question) -> Result<Answer, WarehouseError> {
     let limits = QueryLimits { timeout: 3 * QUERY_TIMEOUT, rows: ROWS };
-    warehouse.ask(question, limits).await.map_err(|error| match error {
-        QueryError::Invalid(_) => warehouse.damaged(error.into()),
-        passing => WarehouseError::Unavailable(passing.into()),
-    })
+    warehouse.ask(question, limits).await.map_err(|error| warehouse.unable(error))
 }

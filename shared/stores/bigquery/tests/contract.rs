@@ -6,7 +6,11 @@ use std::{sync::Arc, time::Duration};
 use arrow_array::{RecordBatch, StringArray};
 use async_trait::async_trait;
 use questline_stores::{
-    contract::warehouse::{OpenWarehouse, suite},
+    contract::{
+        letters::{self, OpenLetters},
+        runs, training,
+        warehouse::{OpenWarehouse, suite},
+    },
     saved::{Ask as _, Question},
     warehouse::{Answer, Query, QueryError, QueryLimits, WarehouseError},
 };
@@ -71,6 +75,18 @@ async fn keeps_the_contract_of_a_warehouse() {
         OpenWarehouse { warehouse, query: Arc::new(asked), replace: None, spoil }
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keeps_the_contracts_of_the_functions_of_the_day() {
+    let Some(emulator) = Bigquery::start_for_streams() else {
+        return skip("bigquery", "QUESTLINE_PYTHON is not set");
+    };
+    let Asked(open) = open(&emulator).await;
+    let warehouse = Arc::new(open.streams(variable(&emulator)).await.unwrap());
+    letters::suite(OpenLetters { warehouse, letters: Arc::new(open.letters()) }).await;
+    training::suite(&open).await;
+    runs::suite(&open).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

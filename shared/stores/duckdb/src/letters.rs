@@ -17,9 +17,6 @@ use crate::{
 const WAITING: &str = include_str!("../../../../sql/letters/waiting.duckdb.sql");
 const COUNT: &str = include_str!("../../../../sql/letters/count.duckdb.sql");
 
-/// The ends of time that a table can hold.
-const ALWAYS: (i64, i64) = (0, 253_402_300_799_000_000);
-
 pub(crate) fn waiting(
     database: &Database,
     selection: &Selection,
@@ -28,12 +25,11 @@ pub(crate) fn waiting(
 ) -> Result<Vec<WaitingLetter>, WarehouseError> {
     database.with(|connection| {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
-        let from = moment(selection.from.unwrap_or(ALWAYS.0));
-        let to = moment(selection.to.unwrap_or(ALWAYS.1));
+        let (from, to) = selection.judged();
         let values: [&dyn ToSql; 9] = [
             &most,
-            &from,
-            &to,
+            &moment(from),
+            &moment(to),
             &selection.reason,
             &selection.app,
             &selection.version,
@@ -64,9 +60,10 @@ fn letter(row: &Row<'_>) -> duckdb::Result<WaitingLetter> {
 
 pub(crate) fn count(database: &Database, selection: &Selection) -> Result<u64, WarehouseError> {
     database.with(|connection| {
+        let (from, to) = selection.judged();
         let values = params![
-            moment(selection.from.unwrap_or(ALWAYS.0)),
-            moment(selection.to.unwrap_or(ALWAYS.1)),
+            moment(from),
+            moment(to),
             selection.reason,
             selection.app,
             selection.version,

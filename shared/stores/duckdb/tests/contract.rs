@@ -7,7 +7,11 @@ use arrow_array::{RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
 
 use questline_stores::{
-    contract::warehouse::{OpenWarehouse, suite},
+    contract::{
+        letters::{self, OpenLetters},
+        runs, training,
+        warehouse::{OpenWarehouse, suite},
+    },
     warehouse::{Query, QueryError, QueryLimits, WarehouseError},
 };
 use questline_warehouse_duckdb::{DuckdbWarehouse, FILE};
@@ -49,6 +53,16 @@ async fn keeps_the_contract_of_a_warehouse() {
         panic!("the warehouse does not open")
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keeps_the_contracts_of_the_functions_of_the_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = DuckdbWarehouse::open(folder.path()).unwrap();
+    let opened = Arc::new(open.clone());
+    letters::suite(OpenLetters { warehouse: opened.clone(), letters: opened }).await;
+    training::suite(&open).await;
+    runs::suite(&open).await;
 }
 
 #[tokio::test]

@@ -84,6 +84,17 @@ macro_rules! tables {
                 match self { $(Self::$table => $days,)+ }
             }
 
+            /// Its columns, in their order: each has a line of its own.
+            pub fn columns(self) -> impl Iterator<Item = &'static str> {
+                let definition = match self {
+                    $(Self::$table =>
+                        include_str!(concat!("../../../../sql/", $name, "/definition.sql")),)+
+                };
+                let lines = definition.lines().skip_while(|line| !line.starts_with("CREATE"));
+                let columns = lines.skip(1).take_while(|line| !line.starts_with(')'));
+                columns.filter_map(|line| line.split_whitespace().next())
+            }
+
             /// The rows of the day, in BigQuery's words.
             #[must_use]
             pub const fn query(self) -> &'static str {
@@ -158,6 +169,18 @@ mod tests {
         for check in CHECKS {
             let first = check.text.lines().next().unwrap();
             assert_eq!(first, format!("-- {}", check.severity().as_str()), "{}", check.name);
+        }
+    }
+
+    #[test]
+    fn columns_are_those_of_the_table() {
+        let made = include_str!("../../../../terraform/tables.json");
+        let made: serde_json::Value = serde_json::from_str(made).unwrap();
+        for table in Table::ALL {
+            let schema = made["tables"][table.name()]["schema"].as_array().unwrap();
+            let names: Vec<_> =
+                schema.iter().map(|column| column["name"].as_str().unwrap()).collect();
+            assert_eq!(table.columns().collect::<Vec<_>>(), names, "{}", table.name());
         }
     }
 

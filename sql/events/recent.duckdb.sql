@@ -1,8 +1,8 @@
 -- Derived from recent.sql by scripts/derive-sql: change that one.
 -- $1 most, $2 from_time, $3 to_time, $4 app_id, $5 user_id, $6 event_type, $7 app_version, $8 verdict, $9 user_base64
 /* Events as they come, each with its verdict, the latest first. A dead letter has no columns but its */
-/* bytes: it is found by its player and its verdict, not by its type or release. Nothing tells in which */
-/* partitions late events lie: those of a month are looked for, so that a look does not cost a year. */
+/* bytes: it is found by its player and its verdict, not by its type or release. An event may be a year */
+/* late. */
 SELECT
   *
 FROM (
@@ -41,7 +41,7 @@ FROM (
     FROM events
     WHERE
       event_date >= (
-        CAST($2 AS DATE) - INTERVAL '30' DAY
+        CAST($2 AS DATE) - INTERVAL '365' DAY
       )
       AND event_date <= (
         CAST($3 AS DATE) + INTERVAL '1' DAY

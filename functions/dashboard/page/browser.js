@@ -128,7 +128,7 @@ export function start(section, { reasons, form: where, records: log }) {
     const known = new Set([...list.children].map((element) => element.dataset.place));
     list.prepend(...news.filter((row) => !known.has(place(row))).map(line));
     while (list.children.length > KEEP) list.lastElementChild.remove();
-    word.textContent = list.children.length ? "" : "No event fits. Type and release filter what became a row: a dead letter has neither. What came more than a month late is not looked for.";
+    word.textContent = list.children.length ? "" : "No event fits. Type and release filter what became a row: a dead letter has neither.";
   };
   pause.addEventListener("click", () => {
     held = !held;

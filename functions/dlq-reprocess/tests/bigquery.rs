@@ -39,7 +39,8 @@ fn job(folder: &Path, emulator: &Bigquery, request: Value) -> Value {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{said}");
     let lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let report = lines.filter_map(|line| Some(line["report"].as_str()?.to_owned())).last().unwrap();
+    let report =
+        lines.filter_map(|line| Some(line["report"].as_str()?.to_owned())).next_back().unwrap();
     serde_json::from_str(&report).unwrap()
 }
 

@@ -264,7 +264,7 @@ async fn ended_midway_nothing_has_changed() {
         tokio::time::timeout(patience, plan.carry_out(|_| {})).await.unwrap_err();
     }
     let staged = "SELECT count(*) FROM staged_events";
-    assert_eq!(scene.stage.rows(staged).await, "[[3]]", "rows were put aside");
+    assert_eq!(scene.stage.rows(staged).await, "[[4]]", "rows were put aside");
     assert_eq!(scene.standing().await, before);
     assert_eq!(scene.stage.rows("SELECT count(*) FROM touched_days").await, "[[0]]");
     scene.stage.rulebook = mended;

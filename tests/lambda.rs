@@ -322,7 +322,7 @@ async fn variables_are_read_from_the_secrets_that_name_them() {
     assert_eq!(post.send().await.unwrap().status(), 200);
 
     for (place, why) in [
-        (arn.clone(), "cannot be used"),
+        (arn.clone(), "QUESTLINE_KEYS: neither"),
         (format!("{arn}#number"), "no text named `number`"),
         ("another".to_owned(), "QUESTLINE_KEYS_SECRET"),
     ] {

@@ -34,7 +34,8 @@ impl Config {
         let json = if keys.trim_start().starts_with('[') {
             keys.to_owned()
         } else {
-            fs::read_to_string(keys).with_context(|| format!("QUESTLINE_KEYS: {keys}"))?
+            fs::read_to_string(keys)
+                .context("QUESTLINE_KEYS: neither a JSON list nor a file that can be read")?
         };
         let keys = Keys::parse(&json, limits.request_events)
             .map_err(|error| unusable("QUESTLINE_KEYS", "a list of write keys", error))?;

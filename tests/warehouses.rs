@@ -207,7 +207,7 @@ fn check(name: &str, given: &[(&str, &str)], duckdb: &Value, bigquery: &Value) {
             let (one, other) = (&one[place], &other[place]);
             // Of quotients of money the emulator keeps three places.
             let coarse = column == "arpdau" || column == "arppu";
-            let near = || Some((one.as_f64()? - other.as_f64()?).abs() <= 5e-4);
+            let near = || Some((one.as_f64()? - other.as_f64()?).abs() < 1e-3);
             let well = same(one, other) || coarse && near() == Some(true);
             assert!(well, "{name} {given:?}, row {at}, {column}:\n{one}\n{other}");
         }

@@ -10,7 +10,7 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
@@ -62,17 +62,15 @@ impl Member {
         context: &Context,
         group: &str,
     ) -> Result<Self, LogError> {
-        let changes = Arc::new(Changes { heard: Mutex::default(), ending: AtomicBool::new(false) });
         let membership = Membership {
             settings: settings.clone(),
             context: context.clone(),
             group: group.to_owned(),
         };
         let worker = Worker {
-            consumer: membership.begin(&changes)?,
+            consumer: membership.begin()?,
             membership,
             outlived: None,
-            changes,
             committer: Committer::new(settings.clone(), context.clone(), group),
             positions: vec![None; Topic::Raw.partitions() as usize],
             gathered: Gathered::default(),
@@ -122,6 +120,7 @@ impl Consumer for Member {
 }
 
 /// What the brokers have said about ownership, and has not taken effect yet.
+#[derive(Default)]
 pub(crate) struct Changes {
     heard: Mutex<VecDeque<Change>>,
     /// Nobody polls any more: what is to go goes at once.
@@ -135,7 +134,7 @@ struct Change {
     partitions: TopicPartitionList,
 }
 
-impl ConsumerContext for Context<Arc<Changes>> {
+impl ConsumerContext for Context<Changes> {
     fn rebalance(
         &self,
         consumer: &BaseConsumer<Self>,
@@ -152,7 +151,13 @@ impl ConsumerContext for Context<Arc<Changes>> {
             lost: consumer.assignment_lost(),
             partitions: partitions.clone(),
         };
-        self.role.heard.lock().unwrap_or_else(PoisonError::into_inner).push_back(change);
+        self.role.heard().push_back(change);
+    }
+}
+
+impl Changes {
+    fn heard(&self) -> MutexGuard<'_, VecDeque<Change>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -164,11 +169,11 @@ struct Membership {
 }
 
 impl Membership {
-    fn begin(&self, changes: &Arc<Changes>) -> Result<Client, LogError> {
+    fn begin(&self) -> Result<Client, LogError> {
         let client: Client = self
             .settings
             .member(&self.group)
-            .create_with_context(self.context.of(changes.clone()))
+            .create_with_context(self.context.of(Changes::default()))
             .map_err(unavailable)?;
         sign_in(&self.context.token, client.client());
         client.subscribe(&[Topic::Raw.name()]).map_err(unavailable)?;
@@ -186,14 +191,13 @@ impl Membership {
     }
 }
 
-type Client = BaseConsumer<Context<Arc<Changes>>>;
+type Client = BaseConsumer<Context<Changes>>;
 
 struct Worker {
     consumer: Client,
     membership: Membership,
     /// Since when the brokers have taken us for one that another has replaced.
     outlived: Option<Instant>,
-    changes: Arc<Changes>,
     committer: Committer,
     /// The next offset of each partition; none where it is not ours.
     positions: Vec<Option<i64>>,
@@ -228,11 +232,14 @@ impl Worker {
         }
     }
 
+    fn changes(&self) -> &Changes {
+        &self.consumer.context().role
+    }
+
     /// Changes that wait are not waited for any more: the client is about to end.
     fn let_go(&self) {
-        self.changes.ending.store(true, Ordering::Release);
-        let heard =
-            std::mem::take(&mut *self.changes.heard.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changes().ending.store(true, Ordering::Release);
+        let heard = std::mem::take(&mut *self.changes().heard());
         for change in heard {
             let result = if change.gained {
                 self.consumer.incremental_assign(&TopicPartitionList::new())
@@ -302,13 +309,11 @@ impl Worker {
             thread::sleep(KEEP_ALIVE);
             return Err(LogError::Unavailable("another has this instance's name".into()));
         }
-        let changes = Arc::new(Changes { heard: Mutex::default(), ending: AtomicBool::new(false) });
         self.let_go();
-        self.consumer = self.membership.begin(&changes)?;
-        self.changes = changes;
+        self.consumer = self.membership.begin()?;
         (self.gathered, self.anew, self.outlived) = (Gathered::default(), false, None);
         self.gaps.clear();
-        let ours: Vec<u32> = self.ours();
+        let ours = self.ours();
         self.give_up(&ours, polled);
         Ok(())
     }
@@ -347,15 +352,14 @@ impl Worker {
     }
 
     fn has_news(&self) -> bool {
-        !self.changes.heard.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        !self.changes().heard().is_empty()
     }
 
     /// Lets the changes that were heard of take effect.
     fn change_owners(&mut self, polled: &mut Polled) -> Result<(), LogError> {
         loop {
-            let mut heard = self.changes.heard.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some(change) = heard.pop_front() else { return Ok(()) };
-            drop(heard);
+            let heard = self.changes().heard().pop_front();
+            let Some(change) = heard else { return Ok(()) };
             let partitions: Vec<u32> =
                 change.partitions.elements().iter().map(|e| e.partition().unsigned_abs()).collect();
             let result = if change.gained {
@@ -366,8 +370,7 @@ impl Worker {
             };
             if let Err(error) = result {
                 // It is heard of again.
-                let mut heard = self.changes.heard.lock().unwrap_or_else(PoisonError::into_inner);
-                heard.push_front(change);
+                self.changes().heard().push_front(change);
                 return Err(error);
             }
         }
@@ -443,7 +446,7 @@ impl Worker {
 
     fn commit(&mut self, transaction: &Transaction) -> Result<(), LogError> {
         let Some(polled_as) = self.in_hand.take() else { return Err(LogError::Fenced) };
-        let heard = self.changes.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let heard = self.changes().heard();
         let (news, lost) = (!heard.is_empty(), heard.iter().any(|change| change.lost));
         drop(heard);
         if lost || self.consumer.assignment_lost() {

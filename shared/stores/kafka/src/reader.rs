@@ -67,6 +67,13 @@ impl Onlooker {
         Ok(client)
     }
 
+    /// What a client is told that reads by itself, and is to hear where partitions end.
+    fn ending(&self) -> ClientConfig {
+        let mut config = self.settings.reader(NOBODY);
+        config.set("enable.partition.eof", "true");
+        config
+    }
+
     fn create(&self, config: &ClientConfig) -> Result<Client, LogError> {
         let client: Client =
             config.create_with_context(self.context.clone()).map_err(unavailable)?;
@@ -95,8 +102,7 @@ impl Onlooker {
         since_ms: i64,
         show: &mut dyn FnMut(Head),
     ) -> Result<(), LogError> {
-        let mut config = self.settings.reader(NOBODY);
-        let client = self.create(config.set("enable.partition.eof", "true"))?;
+        let client = self.create(&self.ending())?;
         let ends = self.ends(topic)?;
         let settled = |stable: &[i64]| {
             partitions.iter().all(|partition| {
@@ -132,10 +138,8 @@ impl Onlooker {
         if first.is_none_or(|first| offset < first) || end.is_none_or(|end| offset >= end) {
             return Ok(None);
         }
-        let mut config = self.settings.reader(NOBODY);
         // One record is looked for: what follows it is not fetched ahead.
-        config.set("enable.partition.eof", "true").set("queued.min.messages", "1");
-        let client = self.create(&config)?;
+        let client = self.create(self.ending().set("queued.min.messages", "1"))?;
         let mut from = TopicPartitionList::new();
         from.add_partition_offset(Topic::Raw.name(), number(partition), Offset::Offset(offset))
             .and_then(|()| client.assign(&from))
@@ -171,8 +175,7 @@ impl Onlooker {
 
     /// A client that reads from some offsets on, and is told where partitions end.
     pub(crate) fn from(&self, offsets: &TopicPartitionList) -> Result<Client, LogError> {
-        let mut config = self.settings.reader(NOBODY);
-        let client = self.create(config.set("enable.partition.eof", "true"))?;
+        let client = self.create(&self.ending())?;
         client.assign(offsets).map_err(unavailable)?;
         Ok(client)
     }
@@ -342,22 +345,18 @@ fn is_away(error: &KafkaError) -> bool {
 
 /// A broker that is away comes back: whoever waits goes on waiting.
 pub(crate) fn is_passing(error: &KafkaError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(
-            RDKafkaErrorCode::BrokerTransportFailure
-                | RDKafkaErrorCode::AllBrokersDown
-                | RDKafkaErrorCode::OperationTimedOut
-                | RDKafkaErrorCode::Resolve
-                | RDKafkaErrorCode::NotLeaderForPartition
-                | RDKafkaErrorCode::LeaderNotAvailable
-                | RDKafkaErrorCode::NotCoordinator
-                | RDKafkaErrorCode::CoordinatorLoadInProgress
-                | RDKafkaErrorCode::CoordinatorNotAvailable
-                | RDKafkaErrorCode::NetworkException
-                | RDKafkaErrorCode::UnknownTopicOrPartition
-                | RDKafkaErrorCode::UnknownLeaderEpoch
-                | RDKafkaErrorCode::FencedLeaderEpoch
+    is_away(error)
+        || matches!(
+            error.rdkafka_error_code(),
+            Some(
+                RDKafkaErrorCode::NotLeaderForPartition
+                    | RDKafkaErrorCode::LeaderNotAvailable
+                    | RDKafkaErrorCode::NotCoordinator
+                    | RDKafkaErrorCode::CoordinatorLoadInProgress
+                    | RDKafkaErrorCode::CoordinatorNotAvailable
+                    | RDKafkaErrorCode::NetworkException
+                    | RDKafkaErrorCode::UnknownLeaderEpoch
+                    | RDKafkaErrorCode::FencedLeaderEpoch
+            )
         )
-    )
 }

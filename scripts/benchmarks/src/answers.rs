@@ -6,7 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
 use questline_daily_aggregate::{DailyRun, Ports, directory::Directory, report::Standing};
 use questline_events::{
     Day,
@@ -20,9 +19,10 @@ use questline_stores::{
     saved::{Ask as _, Saved},
     warehouse::QueryLimits,
 };
-use questline_warehouse_duckdb::{DuckdbWarehouse, FILE};
+use questline_warehouse_duckdb::DuckdbWarehouse;
 
 use crate::{
+    fill::fill,
     looks::{FILTERED, Look, OPEN},
     report::{Series, line},
 };
@@ -33,10 +33,8 @@ pub(crate) fn run(rounds: usize, events: usize) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let now = now_micros();
     let began = Instant::now();
-    // Whoever opens it first makes its tables.
     let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(DuckdbWarehouse::open(folder.path())?.close());
-    fill(folder.path(), events, Day::of(now).plus(1 - DAYS).start(), now)?;
+    runtime.block_on(fill(folder.path(), events, Day::of(now).plus(1 - DAYS).start(), now))?;
     line(&format!("page: {events} events of {DAYS} days, filled in {:.0?}", began.elapsed()));
     runtime.block_on(async {
         let warehouse = DuckdbWarehouse::open(folder.path())?;
@@ -49,19 +47,6 @@ pub(crate) fn run(rounds: usize, events: usize) -> anyhow::Result<()> {
         warehouse.close().await;
         Ok(())
     })
-}
-
-fn fill(directory: &Path, events: usize, from: i64, to: i64) -> anyhow::Result<()> {
-    let database = duckdb::Connection::open(directory.join(FILE))?;
-    database.execute_batch("SET TimeZone = 'UTC'; SET threads = 2; SET memory_limit = '4GB'")?;
-    // DuckDB takes parameters for one statement at a time, and these have them in common.
-    let values = [("?1", i64::try_from(events)?), ("?2", from), ("?3", to)];
-    let texts = values.iter().fold(include_str!("fill.sql").to_owned(), |text, (name, value)| {
-        text.replace(name, &value.to_string())
-    });
-    database.execute_batch(&texts).context("fill.sql")?;
-    database.execute_batch("CHECKPOINT")?;
-    Ok(())
 }
 
 /// Closes every day but the last; how long one took.

@@ -3,20 +3,17 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use indicatif::{ProgressBar, ProgressStyle};
 use questline_client::{ClientError, Operator};
 use questline_events::Day;
 use questline_runtime::clock::now_micros;
-use questline_warehouse_duckdb::{DuckdbWarehouse, FILE};
 use serde_json::{Value, json};
 
 use crate::{
+    fill::fill,
     report::{line, memory},
     stack::Stack,
 };
 
-/// Events that are made at a time.
-const AT_ONCE: usize = 500_000;
 /// A day that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(1_200);
 
@@ -26,8 +23,8 @@ pub(crate) fn run(events: usize) -> anyhow::Result<()> {
     std::fs::create_dir_all(&directory)?;
     let day = Day::of(now_micros()).plus(-1);
     line(&format!("daily: a day of {events} events, through the stack"));
-    make(&directory, day, events)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(fill(&directory, events, day.start(), day.plus(1).start()))?;
     let (stack, _) = Stack::start(&directory)?;
     runtime.block_on(async {
         // The day closes by itself, as one that is new; then again, as one that is there.
@@ -45,28 +42,6 @@ pub(crate) fn run(events: usize) -> anyhow::Result<()> {
     })?;
     let most = memory(stack.process(), "VmHWM")?;
     line(&format!("  resident memory of the stack: {most:.0} MB at most"));
-    Ok(())
-}
-
-/// Makes the day's rows, as if they had come.
-fn make(directory: &std::path::Path, day: Day, events: usize) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    // Its tables.
-    runtime.block_on(DuckdbWarehouse::open(directory)?.close());
-    let connection = duckdb::Connection::open(directory.join(FILE))?;
-    connection.execute_batch("SET TimeZone = 'UTC'; SET memory_limit = '1GB'; SET threads = 2")?;
-    let bar = ProgressBar::new(events as u64);
-    bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} made {per_sec}")?);
-    let mut insert = connection.prepare(include_str!("day.sql"))?;
-    for first in (0..events).step_by(AT_ONCE) {
-        let next = (first + AT_ONCE).min(events);
-        insert.execute(duckdb::params![first, next, day.number(), events])?;
-        bar.set_position(next as u64);
-    }
-    drop(insert);
-    connection.execute_batch(include_str!("counted.sql"))?;
-    connection.execute_batch("CHECKPOINT")?;
-    bar.finish_and_clear();
     Ok(())
 }
 

@@ -1,4 +1,4 @@
--- A warehouse as two weeks of play leave it: ?1 events between the moments ?2 and ?3 (microseconds).
+-- A warehouse as some days of play leave it: ?1 events between the moments ?2 and ?3 (microseconds).
 -- Processing writes a batch twice a second, of some four events: so many parts and rows of the ledger.
 CREATE TEMP TABLE played AS
 WITH numbered AS (

@@ -4,6 +4,7 @@ mod answers;
 mod arguments;
 mod core;
 mod daily;
+mod fill;
 mod ingest;
 mod kafka;
 mod load;

@@ -10,7 +10,7 @@ use questline_pubsub::{Settings, each};
 use questline_runtime::{
     CancellationToken,
     clock::SystemClock,
-    config::{Env, Listen},
+    config::Listen,
     metrics::Metrics,
     release,
     serve::{self, ServeLimits, Signals},
@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     telemetry::start(tracing::level_filters::LevelFilter::INFO);
-    let (mut signals, env) = (Signals::listen()?, Env::of_process());
+    let (mut signals, env) = (Signals::listen()?, questline_environment::variables().await?);
     let (places, metrics) = (Places::read(&env)?, Arc::new(Metrics::default()));
     let warehouse = questline_environment::warehouse(&env).await?;
     let google = Google::find(|name| env.owned(name)).await?;

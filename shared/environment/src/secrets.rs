@@ -20,10 +20,7 @@ const SUFFIX: &str = "_SECRET";
 /// # Errors
 /// If a secret cannot be read; the text names the variable.
 pub async fn variables() -> anyhow::Result<Env> {
-    resolved(Env::of_process()).await
-}
-
-async fn resolved(mut env: Env) -> anyhow::Result<Env> {
+    let mut env = Env::of_process();
     let named: Vec<_> = env
         .iter()
         .filter(|(name, place)| name.starts_with("QUESTLINE_") && !place.is_empty())

@@ -5,7 +5,6 @@
 mod support;
 
 use std::{
-    fs,
     path::Path,
     process::{Command, Output},
     time::{Duration, Instant},
@@ -13,17 +12,7 @@ use std::{
 
 use questline_events::Day;
 use serde_json::json;
-use support::{Stack, binary, now_micros, past::Past};
-
-/// The release at fault: no level fits.
-fn faulty_registry(folder: &Path) -> String {
-    let shipped = include_str!("../shared/events/registry.json");
-    let faulty = shipped.replace(r#""required": ["level_id"]"#, r#""required": ["level"]"#);
-    assert_ne!(shipped, faulty);
-    let path = folder.join("registry.json");
-    fs::write(&path, faulty).unwrap();
-    path.to_str().unwrap().to_owned()
-}
+use support::{Stack, binary, faulty_registry, now_micros, past::Past};
 
 fn replay(directory: &Path, from: &str, to: &str) -> Output {
     Command::new(binary("questline"))

@@ -3,22 +3,12 @@
 
 mod support;
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{path::Path, process::Command, time::Duration};
 
 use questline_client::ClientError;
 use questline_testing::Kafka;
 use serde_json::{Map, Value, json};
-use support::{Stack, binary, event, receipt};
-
-/// The shipped registry with a schema that no level fits: the release at fault.
-fn faulty_registry(folder: &Path) -> String {
-    let shipped = include_str!("../shared/events/registry.json");
-    let faulty = shipped.replace(r#""required": ["level_id"]"#, r#""required": ["level"]"#);
-    assert_ne!(shipped, faulty);
-    let path = folder.join("registry.json");
-    fs::write(&path, faulty).unwrap();
-    path.to_str().unwrap().to_owned()
-}
+use support::{Stack, binary, event, faulty_registry, receipt};
 
 /// A stack on a directory, with a registry of its own, and on a Kafka where one is given.
 fn start(directory: &Path, registry: Option<&str>, kafka: Option<&Kafka>) -> Stack {

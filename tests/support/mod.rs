@@ -185,3 +185,13 @@ pub(crate) fn receipt(reply: Reply) -> Receipt {
         Reply::Refused { status, detail, .. } => panic!("refused: {status} {detail}"),
     }
 }
+
+/// The shipped registry with a schema that no level fits: the release at fault.
+pub(crate) fn faulty_registry(folder: &Path) -> String {
+    let shipped = include_str!("../../shared/events/registry.json");
+    let faulty = shipped.replace(r#""required": ["level_id"]"#, r#""required": ["level"]"#);
+    assert_ne!(shipped, faulty);
+    let path = folder.join("registry.json");
+    std::fs::write(&path, faulty).unwrap();
+    path.to_str().unwrap().to_owned()
+}

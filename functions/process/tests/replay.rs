@@ -29,7 +29,7 @@ use questline_runtime::{
 use questline_stores::{
     Headers, NewRecord, Topic,
     log::{Appender as _, LogError, Reader as _},
-    replay::{PAGES, Pages, Past},
+    replay::{Pages, Past},
 };
 use serde_json::json;
 use support::Stage;
@@ -238,7 +238,7 @@ impl Past for StandsStill {
     }
 
     fn read(&self, offsets: Vec<Range<i64>>) -> Pages {
-        let (send, pages) = mpsc::channel(PAGES);
+        let (send, pages) = mpsc::channel(2);
         let mut real = self.0.read(offsets);
         tokio::spawn(async move {
             send.send(real.recv().await.unwrap()).await.unwrap();

@@ -5,7 +5,10 @@ use std::ops::Range;
 
 use arrow_array::RecordBatch;
 use async_trait::async_trait;
-use questline_events::Day;
+use questline_events::{
+    Day,
+    limits::{BATCH_BYTES, BATCH_RECORDS},
+};
 use tokio::sync::mpsc;
 
 use crate::{Record, log::LogError, warehouse::WarehouseError};
@@ -14,7 +17,29 @@ use crate::{Record, log::LogError, warehouse::WarehouseError};
 pub type Pages = mpsc::Receiver<Result<Vec<Record>, LogError>>;
 
 /// Pages that wait for whoever reads them.
-pub const PAGES: usize = 2;
+const PAGES: usize = 2;
+
+/// Reads in a thread of its own. `read` hands each page over, by what says whether anybody still
+/// listens, and gives the last one.
+pub fn pages(
+    read: impl FnOnce(&mut dyn FnMut(Vec<Record>) -> bool) -> Result<Vec<Record>, LogError>
+    + Send
+    + 'static,
+) -> Pages {
+    let (send, pages) = mpsc::channel(PAGES);
+    tokio::task::spawn_blocking(move || {
+        let last = read(&mut |page| send.blocking_send(Ok(page)).is_ok());
+        // Nobody may listen any more.
+        _ = send.blocking_send(last);
+    });
+    pages
+}
+
+/// Whether so many records, with so many bytes, are a page.
+#[must_use]
+pub const fn is_page(records: usize, bytes: usize) -> bool {
+    records >= BATCH_RECORDS || bytes >= BATCH_BYTES
+}
 
 /// What was once in the raw topic: a log, or an archive of it.
 #[async_trait]

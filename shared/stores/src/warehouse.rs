@@ -1,6 +1,6 @@
 //! The warehouse port.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use arrow_array::RecordBatch;
 use async_trait::async_trait;
@@ -12,6 +12,15 @@ use questline_events::{
 use serde::{Deserialize, Serialize};
 
 use crate::Cause;
+
+/// Source positions as a parameter of a statement: `PARTITION:FIRST:END`, with commas between.
+#[must_use]
+pub fn ranges<'r>(ranges: impl IntoIterator<Item = (u32, &'r Range<i64>)>) -> String {
+    let range = |(partition, offsets): (u32, &Range<i64>)| {
+        format!("{partition}:{}:{}", offsets.start, offsets.end)
+    };
+    ranges.into_iter().map(range).collect::<Vec<_>>().join(",")
+}
 
 /// The rows of one batch, and where they come from.
 #[derive(Debug, Clone)]

@@ -13,16 +13,15 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
 use questline_events::{
-    limits::{BATCH_BYTES, BATCH_RECORDS, KEY_BYTES, RECORD_BYTES},
+    limits::{KEY_BYTES, RECORD_BYTES},
     time,
 };
 use questline_stores::{
     Cause, Headers, Record, Topic,
     log::LogError,
-    replay::{PAGES, Pages, Past},
+    replay::{Pages, Past, is_page, pages},
 };
 use serde::Deserialize;
-use tokio::sync::mpsc::{self, Sender};
 
 use super::request::Unusable;
 
@@ -195,15 +194,8 @@ impl Past for Archive {
     }
 
     fn read(&self, offsets: Vec<Range<i64>>) -> Pages {
-        let (send, pages) = mpsc::channel(PAGES);
         let archive = self.clone();
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = archive.read_all(&offsets, &send) {
-                // Nobody may listen any more.
-                _ = send.blocking_send(Err(error));
-            }
-        });
-        pages
+        pages(move |turn| archive.read_all(&offsets, turn))
     }
 }
 
@@ -211,8 +203,8 @@ impl Archive {
     fn read_all(
         &self,
         offsets: &[Range<i64>],
-        send: &Sender<Result<Vec<Record>, LogError>>,
-    ) -> Result<(), LogError> {
+        turn: &mut dyn FnMut(Vec<Record>) -> bool,
+    ) -> Result<Vec<Record>, LogError> {
         let (mut page, mut bytes) = (Vec::new(), 0);
         for ((number, files), wanted) in (0..).zip(&self.partitions).zip(offsets) {
             // A connector that begins again writes its last records once more.
@@ -229,20 +221,18 @@ impl Archive {
                         bytes += record.bytes();
                         page.push(record);
                     }
-                    if page.len() >= BATCH_RECORDS || bytes >= BATCH_BYTES {
+                    if is_page(page.len(), bytes) {
                         bytes = 0;
-                        listens = send.blocking_send(Ok(std::mem::take(&mut page))).is_ok();
+                        listens = turn(std::mem::take(&mut page));
                     }
                     listens && next < wanted.end
                 })?;
                 if !listens {
-                    return Ok(());
+                    return Ok(page);
                 }
             }
         }
-        // Nobody may listen any more.
-        _ = send.blocking_send(Ok(page));
-        Ok(())
+        Ok(page)
     }
 }
 

@@ -9,7 +9,7 @@ use questline_events::{
 };
 use questline_stores::{
     saved::{Ask as _, Question, Value},
-    warehouse::{Answer, Boot, LedgerState, QueryLimits, Settled, WarehouseError},
+    warehouse::{Answer, Boot, LedgerState, QueryLimits, Settled, WarehouseError, ranges},
 };
 use serde_json::Value as Json;
 
@@ -33,13 +33,10 @@ const ROWS: usize = 16 * QUERY_ROWS;
 pub(crate) async fn settled(
     warehouse: &BigqueryWarehouse,
     log_id: &str,
-    ranges: &[(u32, Range<i64>)],
+    asked: &[(u32, Range<i64>)],
     days: Option<(i32, i32)>,
 ) -> Result<Vec<Settled>, WarehouseError> {
-    let range = |(partition, offsets): &(u32, Range<i64>)| {
-        format!("{partition}:{}:{}", offsets.start, offsets.end)
-    };
-    let ranges = ranges.iter().map(range).collect::<Vec<_>>().join(",");
+    let asked = ranges(asked.iter().map(|(partition, offsets)| (*partition, offsets)));
     // Without events there is no day to look at.
     let (first, last) = days.unwrap_or((1, 0));
     let question = question!(
@@ -48,7 +45,7 @@ pub(crate) async fn settled(
             ("first_day", Value::Integer(Some(first.into()))),
             ("last_day", Value::Integer(Some(last.into()))),
             ("log_id", Value::Text(Some(log_id.to_owned()))),
-            ("ranges", Value::Text(Some(ranges))),
+            ("ranges", Value::Text(Some(asked))),
         ]
     );
     let answer = ask(warehouse, &question).await?;

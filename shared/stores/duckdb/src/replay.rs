@@ -1,15 +1,13 @@
 //! Rows put aside, and put in the place of others: tables of their own in the same file, so that the
 //! last step is one transaction.
 
-use std::fmt::Write as _;
-
 use arrow_array::RecordBatch;
 use async_trait::async_trait;
 use duckdb::{Connection, ToSql, params};
 use questline_events::row::{EventRows, LedgerRows, LetterRows};
 use questline_stores::{
     replay::{Known, Replace, Replaced, Span},
-    warehouse::WarehouseError,
+    warehouse::{WarehouseError, ranges},
 };
 
 use crate::{
@@ -84,16 +82,16 @@ fn drop_all(connection: &Connection) -> duckdb::Result<()> {
     })
 }
 
-/// The spans as rows of a statement: numbers, so nothing is to be escaped.
-fn values(spans: &[Span]) -> String {
-    let mut text =
-        String::from("(VALUES (CAST(-1 AS BIGINT), CAST(0 AS BIGINT), CAST(0 AS BIGINT))");
-    for Span { partition, offsets } in spans {
-        // Writing to text cannot fail.
-        _ = write!(text, ", ({partition}, {}, {})", offsets.start, offsets.end);
-    }
-    text + ") AS spans (partition, first_offset, next_offset)"
+/// The spans as a parameter.
+fn parameter(spans: &[Span]) -> String {
+    ranges(spans.iter().map(|Span { partition, offsets }| (*partition, offsets)))
 }
+
+/// The same as rows of a statement; none where there are none.
+const SPANS: &str = "(SELECT TRY_CAST(str_split(part, ':')[1] AS BIGINT) AS partition,
+        TRY_CAST(str_split(part, ':')[2] AS BIGINT) AS first_offset,
+        TRY_CAST(str_split(part, ':')[3] AS BIGINT) AS next_offset
+    FROM unnest(str_split($2, ',')) AS parts (part)) AS spans";
 
 /// What holds of the rows of a log's spans.
 const INSIDE: &str = "source_log = $1 AND source_partition = spans.partition
@@ -104,14 +102,13 @@ const SAME: &str = "source_log = staged.source_log
     AND source_partition = staged.source_partition AND source_offset = staged.source_offset";
 
 fn known(database: &Database, log_id: &str, spans: &[Span]) -> Result<Vec<Known>, WarehouseError> {
-    let spans = values(spans);
     let sql = format!(
         "SELECT source_partition, source_offset, bool_or(event), bool_or(counted) FROM (
              SELECT source_partition, source_offset, true AS event, counted
-             FROM events, {spans} WHERE {INSIDE}
+             FROM events, {SPANS} WHERE {INSIDE}
              UNION ALL
              SELECT source_partition, source_offset, false, false
-             FROM events_dlq, {spans} WHERE {INSIDE}
+             FROM events_dlq, {SPANS} WHERE {INSIDE}
          ) GROUP BY ALL"
     );
     database.with(|connection| {
@@ -119,7 +116,7 @@ fn known(database: &Database, log_id: &str, spans: &[Span]) -> Result<Vec<Known>
             let (partition, offset) = (row.get(0)?, row.get(1)?);
             Ok(Known { partition, offset, event: row.get(2)?, counted: row.get(3)? })
         };
-        connection.prepare(&sql)?.query_map(params![log_id], row)?.collect()
+        connection.prepare(&sql)?.query_map(params![log_id, parameter(spans)], row)?.collect()
     })
 }
 
@@ -131,11 +128,11 @@ fn replace(
     spans: &[Span],
     now: i64,
 ) -> Result<Replaced, WarehouseError> {
-    let spans = values(spans);
+    let spans = parameter(spans);
     let days = format!(
-        "SELECT event_date FROM events, {spans} WHERE {INSIDE}
-         UNION SELECT CAST(received_at AS DATE) FROM events, {spans} WHERE {INSIDE}
-         UNION SELECT CAST(received_at AS DATE) FROM events_dlq, {spans} WHERE {INSIDE}
+        "SELECT event_date FROM events, {SPANS} WHERE {INSIDE}
+         UNION SELECT CAST(received_at AS DATE) FROM events, {SPANS} WHERE {INSIDE}
+         UNION SELECT CAST(received_at AS DATE) FROM events_dlq, {SPANS} WHERE {INSIDE}
          UNION SELECT event_date FROM staged_events
          UNION SELECT CAST(received_at AS DATE) FROM staged_events
          UNION SELECT CAST(received_at AS DATE) FROM staged_events_dlq
@@ -145,7 +142,7 @@ fn replace(
         transaction(connection, || {
             let mut replaced = Replaced::default();
             let mut touched = connection.prepare(&days)?;
-            let touched = touched.query_map(params![log_id], |row| day_at(row, 0))?;
+            let touched = touched.query_map(params![log_id, spans], |row| day_at(row, 0))?;
             replaced.days = touched.collect::<duckdb::Result<_>>()?;
             let copies = format!(
                 "DELETE FROM staged_events AS staged
@@ -158,8 +155,8 @@ fn replace(
             );
             connection.execute_batch(&copies)?;
             for (table, _) in &STAGED[..POSITIONED] {
-                let delete = format!("DELETE FROM {table} USING {spans} WHERE {INSIDE}");
-                replaced.before += connection.execute(&delete, params![log_id])? as u64;
+                let delete = format!("DELETE FROM {table} USING {SPANS} WHERE {INSIDE}");
+                replaced.before += connection.execute(&delete, params![log_id, spans])? as u64;
             }
             for (place, (table, _)) in STAGED.iter().enumerate() {
                 let insert = format!("INSERT INTO {table} FROM {}", aside(table));

@@ -197,10 +197,7 @@ mod tests {
     use std::time::{SystemTime, UNIX_EPOCH};
 
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-    use questline_stores::{
-        contract::log::LIMITS,
-        log::{Committed, Transaction},
-    };
+    use questline_stores::contract::log::serves;
     use questline_testing::Kafka;
     use rdkafka::client::OAuthToken;
 
@@ -233,20 +230,7 @@ mod tests {
         *context.token.lock().unwrap() = Some(unsigned("questline"));
         topics::create(&settings, &context).await.unwrap();
         let log = KafkaLog::open_as(settings, context).await.unwrap();
-        let record = NewRecord { value: Some("v".into()), ..NewRecord::default() };
-        assert!(log.append(Topic::Raw, vec![record.clone()]).all_stored().await);
-        let mut consumer = log.join("group").unwrap();
-        let mut read = Vec::new();
-        while read.is_empty() {
-            read = consumer.poll(LIMITS).await.unwrap().records;
-        }
-        let offsets = vec![Committed {
-            partition: read[0].partition,
-            next_offset: read[0].offset + 1,
-            metadata: "m".into(),
-        }];
-        let records = vec![(Topic::Enriched, record)];
-        consumer.commit(Transaction { records, offsets }).await.unwrap();
+        serves(&log).await;
         let mut produced = 0;
         let all: Vec<u32> = (0..64).collect();
         log.scan(Topic::Enriched, &all, 0, &mut |_| produced += 1).await.unwrap();

@@ -3,16 +3,14 @@
 use std::{ops::Range, time::Duration};
 
 use async_trait::async_trait;
-use questline_events::limits::{BATCH_BYTES, BATCH_RECORDS};
 use questline_stores::{
     Record, Topic,
     log::LogError,
-    replay::{PAGES, Pages, Past},
+    replay::{Pages, Past, is_page, pages},
 };
 use rdkafka::{
     Offset, TopicPartitionList, consumer::Consumer as _, error::KafkaError, message::Message as _,
 };
-use tokio::sync::mpsc::{self, Sender};
 
 use crate::{
     KafkaLog, blocking,
@@ -29,23 +27,16 @@ impl Past for KafkaLog {
     }
 
     fn read(&self, offsets: Vec<Range<i64>>) -> Pages {
-        let (send, pages) = mpsc::channel(PAGES);
         let onlooker = self.onlooker.clone();
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = read(&onlooker, &offsets, &send) {
-                // Nobody may listen any more.
-                _ = send.blocking_send(Err(error));
-            }
-        });
-        pages
+        pages(move |turn| read(&onlooker, &offsets, turn))
     }
 }
 
 fn read(
     onlooker: &Onlooker,
     offsets: &[Range<i64>],
-    send: &Sender<Result<Vec<Record>, LogError>>,
-) -> Result<(), LogError> {
+    turn: &mut dyn FnMut(Vec<Record>) -> bool,
+) -> Result<Vec<Record>, LogError> {
     let mut wanted = TopicPartitionList::new();
     for (partition, wanted_here) in (0..).zip(offsets) {
         if !wanted_here.is_empty() {
@@ -83,16 +74,11 @@ fn read(
             Some(Err(error)) if !is_passing(&error) => return Err(unavailable(error)),
             Some(Err(_)) | None => patience.lasts()?,
         }
-        if page.len() >= BATCH_RECORDS || page.bytes() >= BATCH_BYTES {
-            let full = std::mem::take(&mut page).into_records();
-            if send.blocking_send(Ok(full)).is_err() {
-                return Ok(());
-            }
+        if is_page(page.len(), page.bytes()) && !turn(std::mem::take(&mut page).into_records()) {
+            break;
         }
     }
-    // Nobody may listen any more.
-    _ = send.blocking_send(Ok(page.into_records()));
-    Ok(())
+    Ok(page.into_records())
 }
 
 /// Nothing more is fetched of a partition.

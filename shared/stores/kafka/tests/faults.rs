@@ -7,8 +7,8 @@ use questline_events::limits::LETTER_BYTES;
 use questline_log_kafka::{KafkaLog, Password, Settings, SignIn};
 use questline_stores::{
     NewRecord, Topic,
-    contract::log::LIMITS,
-    log::{Appender as _, Committed, Fate, Log as _, LogError, Transaction},
+    contract::log::serves,
+    log::{Appender as _, Fate, Log as _, LogError},
 };
 use questline_testing::{Kafka, PASSWORD, USER};
 
@@ -48,19 +48,7 @@ async fn served(kafka: &Kafka, certificate: &Path, sign_in: SignIn) {
     let settings = Settings { sign_in, certificates, ..Settings::at(&kafka.brokers()) };
     KafkaLog::create_topics(&settings).await.unwrap();
     let log = KafkaLog::open(settings).await.unwrap();
-    assert!(log.append(Topic::Raw, vec![record(b"v".to_vec())]).all_stored().await);
-    let mut consumer = log.join("group").unwrap();
-    let mut read = Vec::new();
-    while read.is_empty() {
-        read = consumer.poll(LIMITS).await.unwrap().records;
-    }
-    let offsets = vec![Committed {
-        partition: read[0].partition,
-        next_offset: read[0].offset + 1,
-        metadata: "m".into(),
-    }];
-    let records = vec![(Topic::Enriched, record(b"v".to_vec()))];
-    consumer.commit(Transaction { records, offsets }).await.unwrap();
+    serves(&log).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

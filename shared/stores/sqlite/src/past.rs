@@ -3,13 +3,11 @@
 use std::ops::Range;
 
 use async_trait::async_trait;
-use questline_events::limits::{BATCH_BYTES, BATCH_RECORDS};
 use questline_stores::{
     Record, Topic,
     log::LogError,
-    replay::{PAGES, Pages, Past},
+    replay::{Pages, Past, is_page, pages},
 };
-use tokio::sync::mpsc::{self, Sender};
 
 use crate::{SqliteLog, rows::Rows};
 
@@ -20,23 +18,16 @@ impl Past for SqliteLog {
     }
 
     fn read(&self, offsets: Vec<Range<i64>>) -> Pages {
-        let (send, pages) = mpsc::channel(PAGES);
         let rows = self.shared.read(Rows::again);
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = rows.and_then(|rows| read(&rows, &offsets, &send)) {
-                // Nobody may listen any more.
-                _ = send.blocking_send(Err(error));
-            }
-        });
-        pages
+        pages(move |turn| read(&rows?, &offsets, turn))
     }
 }
 
 fn read(
     rows: &Rows,
     offsets: &[Range<i64>],
-    send: &Sender<Result<Vec<Record>, LogError>>,
-) -> Result<(), LogError> {
+    turn: &mut dyn FnMut(Vec<Record>) -> bool,
+) -> Result<Vec<Record>, LogError> {
     let first = |_: i64, starts: &[i64]| {
         starts.iter().zip(offsets).all(|(start, wanted)| *start <= wanted.start)
     };
@@ -53,14 +44,12 @@ fn read(
         let before = page.len();
         rows.records(batch, wanted, &mut page)?;
         bytes += page[before..].iter().map(Record::bytes).sum::<usize>();
-        if page.len() >= BATCH_RECORDS || bytes >= BATCH_BYTES {
+        if is_page(page.len(), bytes) {
             bytes = 0;
-            if send.blocking_send(Ok(std::mem::take(&mut page))).is_err() {
-                return Ok(());
+            if !turn(std::mem::take(&mut page)) {
+                break;
             }
         }
     }
-    // Nobody may listen any more.
-    _ = send.blocking_send(Ok(page));
-    Ok(())
+    Ok(page)
 }

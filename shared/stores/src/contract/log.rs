@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     Headers, NewRecord, Record, Topic,
-    log::{Appender, Committed, Consumer, LogError, PollLimits, Polled, Reader, Transaction},
+    log::{Appender, Committed, Consumer, Log, LogError, PollLimits, Polled, Reader, Transaction},
     replay::Past,
 };
 
@@ -55,6 +55,27 @@ async fn read(consumer: &mut dyn Consumer, count: usize) -> Vec<Record> {
         }
     }
     records
+}
+
+/// One record through a log, there and back, and its offset in one transaction with another one.
+///
+/// # Panics
+/// If the log does not serve.
+pub async fn serves(log: &dyn Log) {
+    let record = record("k", "v");
+    assert!(log.append(Topic::Raw, vec![record.clone()]).all_stored().await);
+    let mut consumer = log.join("group").unwrap();
+    let mut read = Vec::new();
+    while read.is_empty() {
+        read = consumer.poll(LIMITS).await.unwrap().records;
+    }
+    let offsets = vec![Committed {
+        partition: read[0].partition,
+        next_offset: read[0].offset + 1,
+        metadata: "m".into(),
+    }];
+    let records = vec![(Topic::Enriched, record)];
+    consumer.commit(Transaction { records, offsets }).await.unwrap();
 }
 
 /// Offsets after the given records.

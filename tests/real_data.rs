@@ -5,8 +5,9 @@
 mod support;
 
 use std::{
-    collections::BTreeMap,
-    fs::{self, File},
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+    fs,
     io::Read as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -49,9 +50,15 @@ fn send(stack: &Stack, folder: &Path, lines: &[String]) -> String {
     String::from_utf8(sent.stdout).unwrap()
 }
 
-/// The rows of a CSV file with a head, some columns of them.
+/// The rows of a CSV file with a head, packed or not, some columns of them.
 fn expected(path: &Path, columns: &[&str]) -> Vec<Vec<String>> {
-    let text = fs::read_to_string(path).unwrap();
+    let bytes = fs::read(path).unwrap();
+    let mut text = String::new();
+    if path.extension().is_some_and(|extension| extension == "gz") {
+        GzDecoder::new(&*bytes).read_to_string(&mut text).unwrap();
+    } else {
+        text = String::from_utf8(bytes).unwrap();
+    }
     let mut lines = text.lines();
     let head: Vec<_> = lines.next().unwrap().split(',').collect();
     let places: Vec<_> =
@@ -185,54 +192,160 @@ async fn intendo_arrives_whole() {
     assert_eq!(stack.number("SELECT sum(events) FROM events_1min").await, 246_161);
 }
 
+/// A player, and how many days before the last one.
+type PlayerDay = (String, i64);
+
+/// How much of intendo's play closes in a test.
+fn days() -> i64 {
+    if long() { 300 } else { 60 }
+}
+
+/// Sends intendo's events of some types, and waits until the days have closed by themselves: until
+/// of each a run that read all that arrived has done a step.
+async fn closed(data: &Path, folder: &Path, stack: &Stack, types: &[i64], step: &str) {
+    let mut play = lines(data, &["intendo", "--days", &days().to_string()]);
+    let types: Vec<_> = types.iter().map(|code| format!(r#""type":{code},"#)).collect();
+    play.retain(|line| types.iter().any(|of_type| line.contains(of_type)));
+    let sent = send(stack, folder, &play);
+    assert!(sent.contains(" 0 rejected, 0 deferred"), "{sent}");
+    stack.settle().await;
+    let start = Instant::now();
+    let open = format!(
+        "SELECT count(*)
+        FROM (SELECT event_date, count(*) AS arrived FROM events GROUP BY event_date) AS days
+        WHERE NOT EXISTS (
+            SELECT 1 FROM pipeline_runs AS begun JOIN pipeline_runs AS ended USING (run_id)
+            WHERE begun.event_date = days.event_date
+                AND begun.step = 'day_rows' AND begun.snapshot_rows = arrived
+                AND ended.step = '{step}' AND ended.state = 'done')"
+    );
+    while stack.number(&open).await > 0 {
+        assert!(start.elapsed() < Duration::from_secs(600), "the days do not close");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    println!("{} events, all days closed by themselves in {:?}", play.len(), start.elapsed());
+}
+
+/// Two columns of what others found of every player and day.
+fn published(data: &Path, columns: [&str; 2]) -> BTreeMap<PlayerDay, [String; 2]> {
+    let file = data.join("intendo-super-jetroid/sj_users_daily_small.csv.gz");
+    let rows = expected(&file, &["player_id", "login_date", columns[0], columns[1]]);
+    let day = |row: &[String]| row[1].parse::<Day>().unwrap().number();
+    let last = rows.iter().map(|row| day(row)).max().unwrap();
+    let all = rows.len();
+    let rows: BTreeMap<_, _> = rows
+        .into_iter()
+        .map(|row| {
+            let back = i64::from(last - day(&row));
+            ((row[0].clone(), back), [row[2].clone(), row[3].clone()])
+        })
+        .collect();
+    assert_eq!(rows.len(), all, "one row for a player and day");
+    rows.into_iter().filter(|((_, back), _)| *back < days()).collect()
+}
+
+/// Where two sides say different things of a player and day, and what each says.
+fn differing<'a, T: PartialEq>(
+    found: &'a BTreeMap<PlayerDay, T>,
+    expected: &'a BTreeMap<PlayerDay, T>,
+) -> Vec<(&'a PlayerDay, Option<&'a T>, Option<&'a T>)> {
+    let all: BTreeSet<_> = found.keys().chain(expected.keys()).collect();
+    let sides = all.into_iter().map(|key| (key, found.get(key), expected.get(key)));
+    sides.filter(|(_, found, expected)| found != expected).collect()
+}
+
+fn assert_same<T: PartialEq + Debug>(
+    found: &BTreeMap<PlayerDay, T>,
+    expected: &BTreeMap<PlayerDay, T>,
+) {
+    let differing = differing(found, expected);
+    let first = &differing[..differing.len().min(5)];
+    assert!(
+        differing.is_empty(),
+        "found and expected differ on {} of {} player-days, the first: {first:#?}",
+        differing.len(),
+        expected.len()
+    );
+}
+
 /// The days close by themselves; a session is one event at its start, so sessions are of that day.
 #[tokio::test]
 async fn intendo_sessions_and_playtime_are_those_of_every_player_and_day() {
     let Some(data) = data() else { return };
     let folder = tempfile::tempdir().unwrap();
     let stack = Stack::start(&folder.path().join("data"));
-    let days = if long() { 300 } else { 60 };
-    let mut play = lines(&data, &["intendo", "--days", &days.to_string()]);
-    play.retain(|line| line.contains(r#""type":3002"#));
-    let sent = send(&stack, folder.path(), &play);
-    assert!(sent.contains(" 0 rejected, 0 deferred"), "{sent}");
-    stack.settle().await;
-    let start = Instant::now();
-    let open = "SELECT count(DISTINCT event_date) FROM events WHERE event_date NOT IN (
-        SELECT event_date FROM pipeline_runs WHERE step = 'metrics_ready' AND state = 'done')";
-    while stack.number(open).await > 0 {
-        assert!(start.elapsed() < Duration::from_secs(600), "the days do not close");
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-    println!("{} events, all days closed by themselves in {:?}", play.len(), start.elapsed());
+    closed(&data, folder.path(), &stack, &[3002], "metrics_ready").await;
     let found = "SELECT user_id, date_diff('day', event_date, max(event_date) OVER ()),
         sessions, round(playtime_minutes, 3)
-        FROM user_daily_metrics ORDER BY 1, 2";
+        FROM user_daily_metrics";
     let found: Vec<(String, i64, i64, f64)> =
         serde_json::from_str(&stack.rows(found).await).unwrap();
-    let mut text = String::new();
-    let file = data.join("intendo-super-jetroid/sj_users_daily_small.csv.gz");
-    GzDecoder::new(File::open(file).unwrap()).read_to_string(&mut text).unwrap();
-    let rows = text.lines().skip(1).map(|line| {
-        let fields: Vec<_> = line.split(',').collect();
-        let day: Day = fields[1].parse().unwrap();
-        let playtime = (fields[3].parse::<f64>().unwrap() * 1_000.0).round() / 1_000.0;
-        (fields[0].to_owned(), day, fields[2].parse::<f64>().unwrap() as i64, playtime)
-    });
-    let rows: Vec<_> = rows.collect();
-    let last = rows.iter().map(|(_, day, ..)| *day).max().unwrap();
-    let mut expected: Vec<_> = rows
+    let found: BTreeMap<PlayerDay, (i64, f64)> =
+        found.into_iter().map(|(user, back, n, time)| ((user, back), (n, time))).collect();
+    let expected = published(&data, ["sessions_day", "playtime_day"]);
+    let expected: BTreeMap<PlayerDay, (i64, f64)> = expected
         .into_iter()
-        .map(|(user, day, sessions, time)| {
-            (user, i64::from(last.number() - day.number()), sessions, time)
+        .map(|(key, [sessions, playtime])| {
+            let playtime = (playtime.parse::<f64>().unwrap() * 1_000.0).round() / 1_000.0;
+            (key, (sessions.parse::<f64>().unwrap() as i64, playtime))
         })
-        .filter(|(_, back, ..)| *back < days)
         .collect();
-    expected.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
-    assert_eq!(found.len(), expected.len());
-    for (found, expected) in found.iter().zip(&expected) {
-        assert_eq!(found, expected);
-    }
+    assert_same(&found, &expected);
+}
+
+/// Others have a purchase on the day on which its session started, not on its own.
+#[tokio::test]
+async fn intendo_purchases_are_those_of_every_player_and_day_of_a_sessions_start() {
+    let Some(data) = data() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let stack = Stack::start(&folder.path().join("data"));
+    // Not the last step: a day that looks odd beside one closed before all arrived stops there.
+    closed(&data, folder.path(), &stack, &[2001, 3002], "user_daily_metrics").await;
+    let left_out = "SELECT (SELECT count(*) FROM events WHERE event_type = 2001)
+        - (SELECT count(*) FROM purchases_counted)";
+    assert_eq!(stack.number(left_out).await, 0, "no two have one transaction, so all count");
+
+    // Prices are whole thousandths of a dollar; what is published are sums as binary fractions.
+    let mut expected: BTreeMap<PlayerDay, (i64, String)> =
+        published(&data, ["n_iap_day", "rev_iap_day"])
+            .into_iter()
+            .map(|(key, [purchases, revenue])| {
+                let revenue = format!("{:.3}000000", revenue.parse::<f64>().unwrap());
+                (key, (purchases.parse::<f64>().unwrap() as i64, revenue))
+            })
+            .filter(|(_, (purchases, _))| *purchases > 0)
+            .collect();
+    // A session that outlasts the set's year: its purchase is counted there, but neither its price
+    // nor its row is given.
+    let without_a_row = expected.remove(&("IKBOFEWSCDGZ473".to_owned(), 0));
+    assert_eq!(without_a_row, Some((1, "0.000000000".to_owned())));
+    let booked = "SELECT purchases.user_id,
+            date_diff('day', played.event_date, (SELECT max(event_date) FROM user_daily_metrics)),
+            count(*), sum(purchases.price_usd)::VARCHAR
+        FROM purchases_counted AS purchases
+        JOIN events_unique AS bought USING (app_id, event_id, event_date)
+        JOIN events_unique AS played
+            ON played.event_type = 3002 AND played.app_id = bought.app_id
+            AND played.session_id = bought.session_id
+        GROUP BY ALL";
+    let booked: Vec<(String, i64, i64, String)> =
+        serde_json::from_str(&stack.rows(booked).await).unwrap();
+    let booked: BTreeMap<PlayerDay, (i64, String)> =
+        booked.into_iter().map(|(user, back, n, usd)| ((user, back), (n, usd))).collect();
+    assert_same(&booked, &expected);
+
+    // Questline's own metrics have a purchase on its own day, and that is seen.
+    let own = "SELECT user_id,
+            date_diff('day', event_date, (SELECT max(event_date) FROM user_daily_metrics)),
+            revenue_usd::VARCHAR
+        FROM user_daily_metrics WHERE revenue_usd > 0";
+    let own: Vec<(String, i64, String)> = serde_json::from_str(&stack.rows(own).await).unwrap();
+    let own: BTreeMap<PlayerDay, String> =
+        own.into_iter().map(|(user, back, usd)| ((user, back), usd)).collect();
+    let expected: BTreeMap<PlayerDay, String> =
+        expected.into_iter().map(|(key, (_, usd))| (key, usd)).collect();
+    let elsewhere = differing(&own, &expected).len();
+    assert_eq!(elsewhere, if long() { 590 } else { 153 }, "of {}", expected.len());
 }
 
 #[tokio::test]

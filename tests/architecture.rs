@@ -66,7 +66,7 @@ fn dependencies_point_inward() {
             }
             STORES => vec![EVENTS, "questline-testing"],
             name if ADAPTERS.contains(&name) => vec![EVENTS, STORES],
-            ENVIRONMENT => [&[EVENTS, STORES, RUNTIME], &ADAPTERS[..4]].concat(),
+            ENVIRONMENT => [&[EVENTS, STORES, RUNTIME], &ADAPTERS[..]].concat(),
             "questline-ml-trigger" => {
                 [&[EVENTS, STORES, RUNTIME, ENVIRONMENT], &ADAPTERS[4..]].concat()
             }

@@ -16,7 +16,7 @@ use questline_stores::{
     Topic,
     log::{Log as _, PollLimits, Reader as _},
 };
-use questline_testing::{skip, until};
+use questline_testing::{Aws, skip, until};
 use serde_json::{Value, json};
 use support::{binary, event};
 
@@ -43,10 +43,10 @@ fn start(folder: &Path, name: &str) -> Option<(Running, String)> {
 }
 
 /// The same in an environment of its own.
-fn start_with<const N: usize>(
+fn start_with(
     folder: &Path,
     name: &str,
-    variables: [(&str, String); N],
+    variables: impl IntoIterator<Item = (&'static str, String)>,
 ) -> Option<(Running, String)> {
     let tools = std::env::var_os("QUESTLINE_PYTHON").map(PathBuf::from);
     let Some(tool) = tools.map(|tools| tools.join("cargo-lambda")).filter(|tool| tool.exists())
@@ -272,14 +272,10 @@ async fn the_daily_run_answers_a_schedule() {
 /// A call to an AWS of the test's own; it asks for no right signature.
 async fn secret(aws: &str, name: &str, text: &str) -> String {
     let request = json!({"Name": name, "SecretString": text, "ClientRequestToken": "0".repeat(32)});
-    let scope = "Credential=test/20260101/us-east-1/secretsmanager/aws4_request";
     let answer = reqwest::Client::new()
         .post(aws)
         .header("x-amz-target", "secretsmanager.CreateSecret")
-        .header(
-            "authorization",
-            format!("AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0"),
-        )
+        .header("authorization", Aws::authorization("secretsmanager"))
         .json(&request);
     let created: Value = answer.send().await.unwrap().json().await.unwrap();
     created["ARN"].as_str().unwrap().to_owned()
@@ -287,32 +283,14 @@ async fn secret(aws: &str, name: &str, text: &str) -> String {
 
 #[tokio::test]
 async fn variables_are_read_from_the_secrets_that_name_them() {
-    let tools = std::env::var_os("QUESTLINE_PYTHON").map(PathBuf::from);
-    let Some(tool) = tools.map(|tools| tools.join("moto_server")).filter(|tool| tool.exists())
-    else {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(aws) = Aws::start(folder.path()) else {
         return skip("aws", "QUESTLINE_PYTHON names no moto_server");
     };
-    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
-    let log = std::fs::File::create(folder.path().join("aws.log")).unwrap();
-    let mut command = Command::new(tool);
-    command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
-    let quiet = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-    let _moto = Running(vec![quiet.spawn().unwrap()]);
-    until("AWS listens", Duration::from_secs(60), || {
-        std::net::TcpStream::connect(("127.0.0.1", port)).ok()
-    });
-    let aws = format!("http://127.0.0.1:{port}");
     let keys = format!(r#"[{{"sha256":"{}","app":"game"}}]"#, questline_testing_sha256("secret"));
-    let arn = secret(&aws, "keys", &json!({"keys": keys, "number": 7}).to_string()).await;
-    let keyed = |place: String| {
-        [
-            ("AWS_ENDPOINT_URL", aws.clone()),
-            ("AWS_REGION", "us-east-1".to_owned()),
-            ("AWS_ACCESS_KEY_ID", "test".to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
-            ("QUESTLINE_KEYS_SECRET", place),
-        ]
-    };
+    let arn = secret(&aws.url, "keys", &json!({"keys": keys, "number": 7}).to_string()).await;
+    let keyed =
+        |place: String| aws.variables().into_iter().chain([("QUESTLINE_KEYS_SECRET", place)]);
     let Some((_running, api)) = start_with(folder.path(), "ingest", keyed(format!("{arn}#keys")))
     else {
         return;

@@ -1,8 +1,10 @@
 //! What tests of all crates share: visible skips, seeds, waiting for a condition, a
-//! Kafka, a Pub/Sub, and a BigQuery.
-#![allow(clippy::expect_used, reason = "test helpers")]
+//! Kafka, a Pub/Sub, a BigQuery, an AWS, and a Google.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "test helpers")]
 
+mod aws;
 mod bigquery;
+mod google;
 mod kafka;
 mod pubsub;
 
@@ -12,7 +14,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use aws::Aws;
 pub use bigquery::Bigquery;
+pub use google::{Fault, Google, Known};
 pub use kafka::{Kafka, PASSWORD, USER};
 pub use pubsub::Pubsub;
 

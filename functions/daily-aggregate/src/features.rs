@@ -11,7 +11,7 @@ use parquet::{
     file::properties::{EnabledStatistics, WriterProperties},
 };
 use questline_events::Day;
-use questline_stores::daily::{ExportedFile, Manifest, ManifestColumn, query_version};
+use questline_stores::daily::{ExportedFile, MANIFEST, Manifest, ManifestColumn, query_version};
 use sha2::{Digest as _, Sha256};
 
 /// The one file of a day: levels are thousands, not millions.
@@ -25,12 +25,7 @@ pub(crate) struct About {
     pub(crate) ledger_residue: f64,
 }
 
-/// The folder of a day, below the place of all features.
-pub(crate) fn folder(day: Day) -> String {
-    format!("features/level_features/{day}")
-}
-
-/// The files of a day: the rows and their manifest. The same rows are the same bytes.
+/// The files of a day: the rows, and last their manifest. The same rows are the same bytes.
 pub(crate) fn files(batches: &[RecordBatch], about: About) -> anyhow::Result<Vec<(String, Bytes)>> {
     let schema = batches.first().context("an export without columns")?.schema();
     let properties = WriterProperties::builder()
@@ -66,5 +61,5 @@ pub(crate) fn files(batches: &[RecordBatch], about: About) -> anyhow::Result<Vec
         ledger_residue: about.ledger_residue,
     };
     let manifest = serde_json::to_vec_pretty(&manifest)?.into();
-    Ok(vec![(PART.to_owned(), part), ("manifest.json".to_owned(), manifest)])
+    Ok(vec![(PART.to_owned(), part), (MANIFEST.to_owned(), manifest)])
 }

@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 mod checks;
-pub mod directory;
 mod due;
 mod features;
 pub mod graph;

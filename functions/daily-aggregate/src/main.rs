@@ -6,7 +6,6 @@ use anyhow::Context as _;
 use axum::routing::get;
 use questline_daily_aggregate::{
     DailyRun, Ports,
-    directory::Directory,
     platform::{invoked, job},
     routes,
 };
@@ -27,14 +26,11 @@ async fn main() -> anyhow::Result<()> {
     telemetry::start(tracing::level_filters::LevelFilter::INFO);
     let (mut signals, env) = (Signals::listen()?, questline_environment::variables().await?);
     let warehouse = questline_environment::warehouse(&env).await?;
-    let place = |name, meaning| env.location(name, meaning, &["file"]).map(|(_, at)| at);
-    let features = place("QUESTLINE_FEATURES", "where features go: file:DIRECTORY")?;
-    let ready = place("QUESTLINE_METRICS_READY", "where the message goes: file:DIRECTORY")?;
     let metrics = Arc::new(Metrics::default());
     let ports = Ports {
         warehouse: warehouse.days(),
-        features: Arc::new(Directory::new(features)),
-        ready: Arc::new(Directory::new(ready)),
+        features: questline_environment::features(&env).await?,
+        ready: questline_environment::ready(&env).await?,
         playtime_types: questline_environment::registry(&env)?.0.playtime(),
         clock: SystemClock::shared(),
     };

@@ -11,7 +11,7 @@ use questline_runtime::clock::Clock;
 use questline_stores::{
     daily::{
         CHECKS, CheckResult, DayWarehouse, FeatureStore, MetricsReady, Publisher, Readiness,
-        Snapshot,
+        Snapshot, features_of, manifest_of,
     },
     warehouse::WarehouseError,
 };
@@ -82,7 +82,7 @@ async fn attempt(ports: &Ports, work: &Work) -> Result<Outcome, Box<dyn Error + 
         Step::LevelFeatures => export(ports, *day, run).await?,
         Step::MetricsReady => {
             let residue = checks::share(ports.warehouse.residue(*day).await?);
-            let manifest = format!("{}/manifest.json", features::folder(*day));
+            let manifest = manifest_of(*day);
             // What did not pass was not exported, and so never comes here.
             let (day, run, checks_passed) = (*day, run.clone(), true);
             let message = MetricsReady { day, checks_passed, residue, manifest, run };
@@ -149,7 +149,7 @@ async fn export(
         ledger_residue: checks::share(residue),
     };
     let files = features::files(&batches, about)?;
-    ports.features.replace(&features::folder(day), files).await?;
+    ports.features.replace(&features_of(day), files).await?;
     Ok(Outcome::Done(None))
 }
 

@@ -60,7 +60,7 @@ async fn a_day_is_closed_by_the_definitions() {
     assert_eq!(manifest["files"][0]["path"], "part-0.parquet");
     let message = std::fs::read_to_string(folder.path().join("metrics-ready.ndjson")).unwrap();
     let message: Value = serde_json::from_str(message.trim()).unwrap();
-    let at = "features/level_features/2024-02-29/manifest.json";
+    let at = "level_features/2024-02-29/manifest.json";
     assert_eq!((&message["manifest"], &message["run"]), (&json!(at), &json!("2024-02-29.1")));
 }
 

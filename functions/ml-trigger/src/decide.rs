@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use chrono::{Datelike as _, Days, NaiveDate, Weekday};
-use questline_events::{limits::TRAINING_ATTEMPTS, version::fingerprint};
-use questline_stores::training::JobState;
-
-use crate::message::{DayManifest, MetricsReady};
+use chrono::Weekday;
+use questline_events::{Day, limits::TRAINING_ATTEMPTS, version::fingerprint};
+use questline_stores::{
+    daily::{Manifest, MetricsReady, manifest_of},
+    training::JobState,
+};
 
 /// The name of the pipeline, with which the names of its jobs begin.
 pub const PIPELINE: &str = "difficulty-prediction-training";
@@ -32,9 +33,9 @@ impl Default for Terms {
 
 impl Terms {
     /// The days to train on.
-    pub(crate) fn days(&self, last: NaiveDate) -> impl Iterator<Item = NaiveDate> + use<> {
-        let back = (0..u64::from(self.lookback_days)).rev();
-        back.filter_map(move |days| last.checked_sub_days(Days::new(days)))
+    pub(crate) fn days(&self, last: Day) -> impl Iterator<Item = Day> + use<> {
+        let days = i32::try_from(self.lookback_days).unwrap_or(i32::MAX);
+        (0..days).rev().map(move |back| last.plus(-back))
     }
 
     /// How many of them must be there.
@@ -49,7 +50,7 @@ impl Terms {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct DayFound {
     /// What their manifest says.
-    pub(crate) manifest: DayManifest,
+    pub(crate) manifest: Manifest,
     /// SHA-256 of the manifest.
     pub(crate) sha256: String,
 }
@@ -60,7 +61,7 @@ pub(crate) enum Unmet {
     /// A check of the day has failed.
     Checks,
     /// The ledger misses too much of a day.
-    Residue(NaiveDate, f64),
+    Residue(Day, f64),
     /// The message names no manifest that is there.
     Manifest(String),
     /// So many days are there, and so many are needed.
@@ -86,8 +87,8 @@ impl fmt::Display for Unmet {
 pub(crate) fn judge(
     terms: &Terms,
     message: &MetricsReady,
-    found: BTreeMap<NaiveDate, DayFound>,
-) -> (BTreeMap<NaiveDate, DayFound>, Vec<Unmet>) {
+    found: BTreeMap<Day, DayFound>,
+) -> (BTreeMap<Day, DayFound>, Vec<Unmet>) {
     let mut unmet = Vec::new();
     if !message.checks_passed {
         unmet.push(Unmet::Checks);
@@ -95,8 +96,7 @@ pub(crate) fn judge(
     if !within(message.residue, terms) {
         unmet.push(Unmet::Residue(message.day, message.residue));
     }
-    let own = format!("{}/manifest.json", crate::message::folder(message.day));
-    if !message.manifest.ends_with(&own) || !found.contains_key(&message.day) {
+    if message.manifest != manifest_of(message.day) || !found.contains_key(&message.day) {
         unmet.push(Unmet::Manifest(message.manifest.clone()));
     }
     // A day whose ledger does not close may lack events: it is as if it were not there.
@@ -115,9 +115,10 @@ fn within(residue: f64, terms: &Terms) -> bool {
 }
 
 /// Why a closed day is none on which training is due.
-pub(crate) fn not_due(terms: &Terms, day: NaiveDate) -> Option<String> {
-    let (is, wanted) = (day.weekday(), terms.weekday);
-    (is != wanted).then(|| format!("{day} is a {is}, and training follows a {wanted}"))
+pub(crate) fn not_due(terms: &Terms, day: Day) -> Option<String> {
+    let wanted = terms.weekday;
+    let is_due = day.weekday() == i64::from(wanted.num_days_from_monday());
+    (!is_due).then(|| format!("training follows a {wanted}, and {day} is none"))
 }
 
 /// An attempt as it was last seen.
@@ -159,18 +160,20 @@ pub(crate) fn next(attempts: &BTreeMap<u32, Seen>) -> Next {
 
 /// The name of an attempt's job: the same day, place of features and attempt are the same job,
 /// whoever asks and however often.
-pub(crate) fn job_id(day: NaiveDate, features: &str, attempt: u32) -> String {
-    let first = format!("{PIPELINE}-{}-{}", day.format("%Y%m%d"), fingerprint(features.as_bytes()));
+pub(crate) fn job_id(day: Day, features: &str, attempt: u32) -> String {
+    let first = format!(
+        "{PIPELINE}-{}-{}",
+        day.to_string().replace('-', ""),
+        fingerprint(features.as_bytes())
+    );
     if attempt == 1 { first } else { format!("{first}-{attempt}") }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
-    fn day(text: &str) -> NaiveDate {
+    fn day(text: &str) -> Day {
         text.parse().unwrap()
     }
 
@@ -181,21 +184,23 @@ mod tests {
             day: day(SUNDAY),
             checks_passed: true,
             residue: 0.0,
-            manifest: format!("features/level_features/{SUNDAY}/manifest.json"),
+            manifest: format!("level_features/{SUNDAY}/manifest.json"),
             run: "r".to_owned(),
         }
     }
 
-    fn found(days: u32) -> BTreeMap<NaiveDate, DayFound> {
+    fn found(days: u32) -> BTreeMap<Day, DayFound> {
         let terms = Terms { lookback_days: days, ..Terms::default() };
         let of_day = |day| DayFound {
-            manifest: DayManifest {
+            manifest: Manifest {
                 day,
+                run: String::new(),
                 files: Vec::new(),
                 rows: 0,
+                schema: Vec::new(),
                 query_version: String::new(),
-                function_version: json!(null),
-                checks: json!({}),
+                function_version: String::new(),
+                checks: BTreeMap::new(),
                 ledger_residue: 0.0,
             },
             sha256: String::new(),
@@ -212,7 +217,7 @@ mod tests {
         let bad = MetricsReady {
             checks_passed: false,
             residue: 0.000_100_1,
-            manifest: "features/level_features/2026-11-21/manifest.json".to_owned(),
+            manifest: "level_features/2026-11-21/manifest.json".to_owned(),
             ..message()
         };
         let said: Vec<_> =
@@ -222,7 +227,7 @@ mod tests {
             [
                 "a check of the day failed: see quality_results",
                 "the ledger misses 0.0100 % of 2026-11-22: see ledger_residue",
-                "the day's own features are not at features/level_features/2026-11-21/manifest.json",
+                "the day's own features are not at level_features/2026-11-21/manifest.json",
                 "features of 0 days are there, and 24 are needed",
             ]
         );
@@ -243,7 +248,7 @@ mod tests {
     fn training_follows_its_weekday() {
         assert_eq!(not_due(&Terms::default(), day(SUNDAY)), None);
         let monday = not_due(&Terms::default(), day("2026-11-23")).unwrap();
-        assert_eq!(monday, "2026-11-23 is a Mon, and training follows a Sun");
+        assert_eq!(monday, "training follows a Sun, and 2026-11-23 is none");
         let terms = Terms { weekday: Weekday::Mon, ..Terms::default() };
         assert_eq!(not_due(&terms, day("2026-11-23")), None);
     }

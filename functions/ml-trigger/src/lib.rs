@@ -3,7 +3,6 @@
 mod config;
 mod decide;
 mod manifest;
-mod message;
 pub mod platform;
 mod spec;
 mod trigger;
@@ -12,7 +11,6 @@ use std::fmt::Write as _;
 
 pub use config::Places;
 pub use decide::{PIPELINE, Terms};
-pub use message::{DayManifest, File, MetricsReady};
 pub use spec::Spec;
 pub use trigger::{Failure, Followed, Outcome, Trigger};
 

@@ -2,14 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use chrono::NaiveDate;
+use questline_events::Day;
+use questline_stores::daily::{ExportedFile, MetricsReady};
 use serde::Serialize;
-use serde_json::Value;
 
-use crate::{
-    decide::{DayFound, PIPELINE},
-    message::{File, MetricsReady},
-};
+use crate::decide::{DayFound, PIPELINE};
 
 /// The list that a job trains by. The same list is the same bytes.
 #[derive(Debug, Serialize)]
@@ -17,35 +14,35 @@ pub(crate) struct TrainingManifest<'a> {
     pipeline: &'static str,
     pipeline_version: &'a str,
     function_version: &'static str,
-    training_date: NaiveDate,
+    training_date: Day,
     lookback_days: u32,
     run: &'a str,
     ledger_residue: f64,
-    days: Vec<Day<'a>>,
+    days: Vec<TrainingDay<'a>>,
 }
 
 /// A day of it.
 #[derive(Debug, Serialize)]
-struct Day<'a> {
-    day: NaiveDate,
+struct TrainingDay<'a> {
+    day: Day,
     manifest_sha256: &'a str,
     rows: u64,
     query_version: &'a str,
-    function_version: &'a Value,
-    checks: &'a Value,
+    function_version: &'a str,
+    checks: &'a BTreeMap<String, String>,
     ledger_residue: f64,
     /// By names within the place of features.
-    files: Vec<File>,
+    files: Vec<ExportedFile>,
 }
 
 impl<'a> TrainingManifest<'a> {
     pub(crate) fn new(
         message: &'a MetricsReady,
-        days: &'a BTreeMap<NaiveDate, DayFound>,
+        days: &'a BTreeMap<Day, DayFound>,
         pipeline_version: &'a str,
         lookback_days: u32,
     ) -> Self {
-        let days = days.iter().map(|(day, DayFound { manifest, sha256 })| Day {
+        let days = days.iter().map(|(day, DayFound { manifest, sha256 })| TrainingDay {
             day: *day,
             manifest_sha256: sha256,
             rows: manifest.rows,
@@ -56,7 +53,7 @@ impl<'a> TrainingManifest<'a> {
             files: manifest
                 .files
                 .iter()
-                .map(|file| File { path: format!("{day}/{}", file.path), ..file.clone() })
+                .map(|file| ExportedFile { path: format!("{day}/{}", file.path), ..file.clone() })
                 .collect(),
         });
         Self {

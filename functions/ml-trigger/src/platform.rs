@@ -16,11 +16,11 @@ use axum::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use questline_events::limits::{READY_BYTES, TRAINING_FOLLOW};
 use questline_runtime::problem::Problem;
-use questline_stores::training::TrainerError;
+use questline_stores::{daily::MetricsReady, training::TrainerError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Failure, Followed, MetricsReady, Outcome, Trigger};
+use crate::{Failure, Followed, Outcome, Trigger};
 
 /// What EventBridge calls the message.
 const DETAIL_TYPE: &str = "metrics ready";

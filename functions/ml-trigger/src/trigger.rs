@@ -2,10 +2,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use chrono::{DateTime, Days, NaiveDate};
-use questline_events::limits::{MANIFEST_BYTES, TRAINING_CALL, TRAINING_FOLLOW_DAYS};
+use questline_events::{
+    Day,
+    limits::{MANIFEST_BYTES, TRAINING_CALL, TRAINING_FOLLOW_DAYS},
+};
 use questline_runtime::{clock::Clock, metrics::Metrics};
 use questline_stores::{
+    daily::{Manifest, MetricsReady, manifest_of},
     objects::{Objects, ObjectsError},
     training::{Created, Job, JobState, NewJob, Trainer, TrainerError, TrainingRun, TrainingRuns},
     warehouse::WarehouseError,
@@ -17,7 +20,6 @@ use tokio::time::timeout;
 use crate::{
     decide::{DayFound, Next, Seen, Terms, job_id, judge, next, not_due},
     manifest::TrainingManifest,
-    message::{DayManifest, MetricsReady, folder},
     sha256,
     spec::{Misfit, Spec},
 };
@@ -165,13 +167,13 @@ impl Trigger {
     }
 
     /// The manifests of the days that are there.
-    async fn found(&self, last: NaiveDate) -> Result<BTreeMap<NaiveDate, DayFound>, Failure> {
+    async fn found(&self, last: Day) -> Result<BTreeMap<Day, DayFound>, Failure> {
         let mut found = BTreeMap::new();
         for day in self.terms.days(last) {
-            let name = format!("{}/manifest.json", folder(day));
+            let name = manifest_of(day);
             let Some(content) = self.features.get(&name, MANIFEST_BYTES).await? else { continue };
             let unreadable = |error| Failure::Manifest(self.features.uri(&name), error);
-            let manifest: DayManifest = serde_json::from_slice(&content).map_err(unreadable)?;
+            let manifest: Manifest = serde_json::from_slice(&content).map_err(unreadable)?;
             found.insert(day, DayFound { manifest, sha256: sha256(&content) });
         }
         Ok(found)
@@ -306,23 +308,19 @@ impl Trigger {
 
     /// Sets the figure that an alert watches.
     async fn show(&self) -> Result<(), Failure> {
-        self.show_of(&self.runs.latest(NaiveDate::default()).await?);
+        self.show_of(&self.runs.latest(Day::from_number(0)).await?);
         Ok(())
     }
 
     fn show_of(&self, runs: &[TrainingRun]) {
         let started = runs.iter().filter(|run| JobState::of(&run.state).is_some());
-        if let Some(last) = started.map(|run| run.training_date).max()
-            && let Some(end) =
-                last.checked_add_days(Days::new(1)).and_then(|day| day.and_hms_opt(0, 0, 0))
-        {
-            self.metrics.daily_trained_through.set(end.and_utc().timestamp());
+        if let Some(last) = started.map(|run| run.training_date).max() {
+            self.metrics.daily_trained_through.set(last.end() / 1_000_000);
         }
     }
 }
 
 /// The first day whose jobs may still be under way.
-fn since(now: i64) -> NaiveDate {
-    let today = DateTime::from_timestamp_micros(now).unwrap_or_default().date_naive();
-    today.checked_sub_days(Days::new(TRAINING_FOLLOW_DAYS)).unwrap_or_default()
+fn since(now: i64) -> Day {
+    Day::of(now).plus(-TRAINING_FOLLOW_DAYS)
 }

@@ -17,7 +17,7 @@ async fn conditions_that_are_not_met_are_said_and_nothing_is_started() {
     let trigger = Running::start(folder.path(), &google);
     let monday = trigger.ready(&message("2026-11-23")).await;
     assert_eq!(monday["outcome"], "not_due");
-    let why = "2026-11-23 is a Mon, and training follows a Sun";
+    let why = "training follows a Sun, and 2026-11-23 is none";
     assert_eq!(monday["why"], why);
 
     let mut bad = message(SUNDAY);

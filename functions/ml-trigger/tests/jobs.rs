@@ -5,13 +5,13 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use chrono::NaiveDate;
+use questline_events::Day;
 use questline_stores::training::TrainingRuns as _;
-use questline_testing::{Bigquery, skip};
+use questline_testing::{Bigquery, Fault, skip};
 use questline_warehouse_bigquery::BigqueryWarehouse;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use support::{Running, SUNDAY, google, google::Fault, message};
+use support::{Running, SUNDAY, google, message};
 
 /// The book, one line for each attempt.
 fn lines(book: &[questline_stores::training::TrainingRun]) -> Vec<String> {
@@ -245,7 +245,7 @@ async fn the_book_may_be_a_table_of_bigquery() {
     trigger.end();
     let variable = |name: &str| (name == "QUESTLINE_BIGQUERY_REST").then(|| emulator.rest.clone());
     let book = BigqueryWarehouse::open(Bigquery::DATASET, variable).await.unwrap();
-    let book = lines(&book.latest(NaiveDate::default()).await.unwrap());
+    let book = lines(&book.latest(Day::from_number(0)).await.unwrap());
     let why = "The replica ran out of memory.";
     assert_eq!(book, [format!("{SUNDAY} 1 failed {why}"), format!("{SUNDAY} 2 running -")]);
 }

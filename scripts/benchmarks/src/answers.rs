@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use questline_daily_aggregate::{DailyRun, Ports, directory::Directory, report::Standing};
+use questline_daily_aggregate::{DailyRun, Ports, report::Standing};
 use questline_events::{
     Day,
     limits::{DAILY_CALL, QUERY_ROWS, QUERY_TIMEOUT},
@@ -16,6 +16,7 @@ use questline_runtime::{
     metrics::Metrics,
 };
 use questline_stores::{
+    daily::Directory,
     saved::{Ask as _, Saved},
     warehouse::QueryLimits,
 };

@@ -1,5 +1,5 @@
 -- A warehouse as some days of play leave it: ?1 events between the moments ?2 and ?3 (microseconds).
--- Processing writes a batch twice a second, of some four events: so many parts and rows of the ledger.
+-- Processing writes a batch twice a second: so many parts and rows of the ledger.
 CREATE TEMP TABLE played AS
 WITH numbered AS (
   SELECT i, make_timestamptz(CAST(?2 + i * ((?3 - ?2) / ?1::DOUBLE) AS BIGINT)) AS timestamp, hash(i) AS h
@@ -8,7 +8,7 @@ WITH numbered AS (
 SELECT
   i, h, timestamp,
   CAST(timestamp AS DATE) AS event_date,
-  make_timestamptz(epoch_us(timestamp) // 60000000 * 60000000) AS minute,
+  make_timestamptz(epoch_us(timestamp) // 60000000 * 60000000) AS minute, epoch_us(timestamp) // 500000 AS batch,
   -- Some come new every day, and some stay away.
   'player-' || (h % 60000 + 10000 * date_diff('day', make_timestamptz(?2), timestamp)) AS user_id,
   CASE
@@ -42,8 +42,8 @@ FROM played;
 INSERT INTO events_agg_1min BY NAME
 SELECT minute AS window_start, 'bench' AS app_id, event_type, level_id, count(*) AS events
 FROM played
-GROUP BY i // 4, minute, event_type, level_id
-ORDER BY i // 4;
+GROUP BY batch, minute, event_type, level_id
+ORDER BY batch;
 
 -- One of a hundred more is a dead letter.
 INSERT INTO events_dlq BY NAME
@@ -59,7 +59,7 @@ WHERE i % 100 = 0;
 
 CREATE TEMP TABLE received AS
 SELECT
-  make_timestamptz(epoch_us(timestamp + INTERVAL 2 SECOND) // 60000000 * 60000000) AS minute, i // 4 AS batch,
+  make_timestamptz(epoch_us(timestamp + INTERVAL 2 SECOND) // 60000000 * 60000000) AS minute, batch,
   count(*) AS accepted, count(*) FILTER (i % 100 = 0) AS dead_lettered
 FROM played
 GROUP BY ALL;

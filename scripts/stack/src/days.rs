@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use questline_daily_aggregate::{DailyRun, Failure, Ports, Reach, directory::Directory};
+use questline_daily_aggregate::{DailyRun, Failure, Ports, Reach};
 use questline_events::limits::DAILY_CALL;
 use questline_runtime::{CancellationToken, clock::SystemClock, metrics::Metrics};
 
@@ -32,11 +32,10 @@ impl Days {
     pub(crate) fn run(&self) -> Option<Arc<DailyRun>> {
         let warehouse = self.warehouse.get()?;
         let made = self.made.get_or_init(|| {
-            let directory = Arc::new(Directory::new(&self.directory));
             let ports = Ports {
                 warehouse: Arc::new(warehouse.clone()),
-                features: directory.clone(),
-                ready: directory,
+                features: Arc::new(Directory::new(self.directory.join("features"))),
+                ready: Arc::new(Directory::new(&self.directory)),
                 playtime_types: self.playtime_types.clone(),
                 clock: SystemClock::shared(),
             };

@@ -1,12 +1,17 @@
 #![doc = include_str!("../README.md")]
 
+mod aws;
 mod log;
+#[cfg(feature = "outputs")]
+mod outputs;
 mod rules;
 mod secrets;
 #[cfg(feature = "warehouse")]
 mod warehouse;
 
 pub use log::log;
+#[cfg(feature = "outputs")]
+pub use outputs::{features, ready};
 pub use rules::{Rulebook, registry, unregistered};
 pub use secrets::variables;
 #[cfg(feature = "warehouse")]

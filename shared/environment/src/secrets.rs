@@ -1,11 +1,7 @@
 //! Variables that the platform names by their secrets.
 
 use anyhow::Context as _;
-use aws_sdk_secretsmanager::{
-    Client, Config,
-    config::{BehaviorVersion, Credentials, Region, timeout::TimeoutConfig},
-};
-use questline_events::limits::SECRET_CALL;
+use aws_sdk_secretsmanager::Client;
 use questline_runtime::config::Env;
 use serde_json::{Map, Value};
 
@@ -30,27 +26,12 @@ pub async fn variables() -> anyhow::Result<Env> {
     if named.is_empty() {
         return Ok(env);
     }
-    let client = client(&env)?;
+    let client = Client::new(&crate::aws::config(&env)?);
     for (name, place) in named {
         let value = read(&client, &place).await.with_context(|| format!("{name}{SUFFIX}"))?;
         env.set(name, value);
     }
     Ok(env)
-}
-
-/// Lambda tells a function who and where it is by its environment.
-fn client(env: &Env) -> anyhow::Result<Client> {
-    let key = env.required("AWS_ACCESS_KEY_ID", "who reads secrets")?;
-    let secret = env.required("AWS_SECRET_ACCESS_KEY", "who reads secrets")?;
-    let token = env.owned("AWS_SESSION_TOKEN");
-    let region = env.required("AWS_REGION", "where secrets lie")?.to_owned();
-    let mut config = Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new(region))
-        .credentials_provider(Credentials::new(key, secret, token, None, "environment"))
-        .timeout_config(TimeoutConfig::builder().operation_timeout(SECRET_CALL).build());
-    config.set_endpoint_url(env.owned("AWS_ENDPOINT_URL"));
-    Ok(Client::from_conf(config.build()))
 }
 
 async fn read(client: &Client, place: &str) -> anyhow::Result<String> {

@@ -199,8 +199,8 @@ pub const CHECK_ROWS: usize = 100;
 /// Events missing in the ledger of a day, per million: more stops export and training.
 pub const RESIDUE_PER_MILLION: i64 = 100;
 
-/// A secret is read within this time, all attempts together.
-pub const SECRET_CALL: Duration = Duration::from_secs(10);
+/// A call to AWS, all attempts together: a secret, a message.
+pub const AWS_CALL: Duration = Duration::from_secs(10);
 /// One attempt at a call to Google.
 pub const GOOGLE_ATTEMPT: Duration = Duration::from_secs(10);
 /// A call to Google is made again, while it is put off, for this long.
@@ -218,6 +218,6 @@ pub const TRAINING_ATTEMPTS: u32 = 3;
 /// A worker asks this often how its jobs stand.
 pub const TRAINING_FOLLOW: Duration = Duration::from_secs(5 * 60);
 /// Jobs of days this long ago are not followed any more: Vertex AI ends each within a week.
-pub const TRAINING_FOLLOW_DAYS: u64 = 30;
+pub const TRAINING_FOLLOW_DAYS: i32 = 30;
 /// Pub/Sub acknowledges a message within this time.
 pub const PUBLISH_PATIENCE: Duration = Duration::from_secs(20);

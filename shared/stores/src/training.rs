@@ -1,7 +1,7 @@
 //! Training: who carries a job out, and the book of what became of each.
 
 use async_trait::async_trait;
-use chrono::NaiveDate;
+use questline_events::Day;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -98,7 +98,7 @@ pub trait Trainer: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrainingRun {
     /// The closed day up to which is trained.
-    pub training_date: NaiveDate,
+    pub training_date: Day,
     /// From 1; 0 where the conditions were not met and nothing was started.
     pub attempt: u32,
     /// The job's name; none if nothing was started.
@@ -125,7 +125,7 @@ pub struct TrainingRun {
 #[async_trait]
 pub trait TrainingRuns: Send + Sync {
     /// The last entry of each attempt, of days from `since` on, in their order.
-    async fn latest(&self, since: NaiveDate) -> Result<Vec<TrainingRun>, WarehouseError>;
+    async fn latest(&self, since: Day) -> Result<Vec<TrainingRun>, WarehouseError>;
 
     /// Adds an entry.
     async fn record(&self, run: &TrainingRun) -> Result<(), WarehouseError>;

@@ -15,7 +15,7 @@ use std::{
 
 use arrow_json::ReaderBuilder;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use questline_daily_aggregate::{DailyRun, Failure, Ports, Report, directory::Directory};
+use questline_daily_aggregate::{DailyRun, Failure, Ports, Report};
 use questline_events::{
     Day,
     row::{EventRows, LedgerRows},
@@ -23,7 +23,7 @@ use questline_events::{
 };
 use questline_runtime::{clock::Clock, metrics::Metrics};
 use questline_stores::{
-    daily::DayWarehouse,
+    daily::{DayWarehouse, Directory},
     warehouse::{Query as _, QueryLimits, Rows, Warehouse as _},
 };
 use questline_warehouse_duckdb::DuckdbWarehouse;
@@ -68,11 +68,10 @@ pub(crate) fn run_over(
     warehouse: Arc<dyn DayWarehouse>,
     clock: Arc<Set>,
 ) -> DailyRun {
-    let features = Arc::new(Directory::new(directory));
     let ports = Ports {
         warehouse,
-        features: features.clone(),
-        ready: features,
+        features: Arc::new(Directory::new(directory.join("features"))),
+        ready: Arc::new(Directory::new(directory)),
         playtime_types: "3002".to_owned(),
         clock,
     };

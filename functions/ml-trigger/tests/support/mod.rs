@@ -1,8 +1,6 @@
 //! The trigger under test: the real binary, with Google on loopback.
 #![allow(dead_code, reason = "every test uses its own part of this")]
 
-pub(crate) mod google;
-
 use std::{
     collections::HashMap,
     fs::File,
@@ -12,27 +10,26 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use chrono::{Days, NaiveDate};
-use google::Google;
+use questline_events::Day;
 use questline_stores::training::{TrainingRun, TrainingRuns as _};
-use questline_testing::until;
+use questline_testing::{Google, until};
 use questline_warehouse_duckdb::DuckdbWarehouse;
 use serde_json::{Value, json};
 
 /// A Sunday.
 pub(crate) const SUNDAY: &str = "2026-11-22";
 
-pub(crate) fn day(text: &str) -> NaiveDate {
+pub(crate) fn day(text: &str) -> Day {
     text.parse().unwrap()
 }
 
 /// Google, with the features of so many days up to Sunday.
-pub(crate) async fn google(days: u64) -> Google {
+pub(crate) async fn google(days: i32) -> Google {
     let google = Google::start().await;
     for back in 0..days {
-        let day = day(SUNDAY).checked_sub_days(Days::new(back)).unwrap();
+        let day = day(SUNDAY).plus(-back);
         let manifest = json!({
-            "day": day,
+            "day": day, "run": "run-1",
             "files": [{"path": "part-0.parquet", "rows": 15, "bytes": 900, "sha256": format!("{back:064x}")}],
             "rows": 15,
             "schema": [{"name": "app_id", "type": "Utf8"}],
@@ -49,7 +46,7 @@ pub(crate) async fn google(days: u64) -> Google {
 pub(crate) fn message(day: &str) -> Value {
     json!({
         "day": day, "checks_passed": true, "residue": 0.0, "run": "run-1",
-        "manifest": format!("features/level_features/{day}/manifest.json")
+        "manifest": format!("level_features/{day}/manifest.json")
     })
 }
 
@@ -163,7 +160,7 @@ impl Running {
     pub(crate) async fn book(self, folder: &Path) -> Vec<TrainingRun> {
         self.end();
         let book = DuckdbWarehouse::open(folder).unwrap();
-        book.latest(NaiveDate::default()).await.unwrap()
+        book.latest(Day::from_number(0)).await.unwrap()
     }
 }
 

@@ -1,9 +1,8 @@
 //! The book of training.
 
 use async_trait::async_trait;
-use chrono::NaiveDate;
 use google_cloud_bigquery::query::Row;
-use questline_events::limits::WAREHOUSE_STATEMENT;
+use questline_events::{Day, limits::WAREHOUSE_STATEMENT};
 use questline_stores::{
     Cause,
     training::{TrainingRun, TrainingRuns},
@@ -20,7 +19,7 @@ const LATEST: &str = include_str!("../../../../sql/training_runs/latest.sql");
 
 #[async_trait]
 impl TrainingRuns for BigqueryWarehouse {
-    async fn latest(&self, since: NaiveDate) -> Result<Vec<TrainingRun>, WarehouseError> {
+    async fn latest(&self, since: Day) -> Result<Vec<TrainingRun>, WarehouseError> {
         self.look(LATEST, [("since", date(since))], WAREHOUSE_STATEMENT, run).await
     }
 

@@ -19,8 +19,8 @@ use std::{
 };
 
 use async_trait::async_trait;
-use chrono::NaiveDate;
 use database::{Database, MEMORY, MEMORY_TO_WRITE};
+use questline_events::Day;
 use questline_stores::{
     letters::{Cursor, Letters, Selection, WaitingLetter},
     saved::{Ask, Question, Value},
@@ -197,7 +197,7 @@ impl Letters for DuckdbWarehouse {
 
 #[async_trait]
 impl TrainingRuns for DuckdbWarehouse {
-    async fn latest(&self, since: NaiveDate) -> Result<Vec<TrainingRun>, WarehouseError> {
+    async fn latest(&self, since: Day) -> Result<Vec<TrainingRun>, WarehouseError> {
         self.look(move |database| training::latest(database, since)).await
     }
 

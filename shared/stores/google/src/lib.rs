@@ -9,6 +9,7 @@ use std::{path::Path, sync::Arc};
 
 use questline_stores::{
     Cause,
+    daily::FeatureStore,
     objects::{Folder, Objects},
     training::Trainer,
 };
@@ -48,9 +49,21 @@ impl Google {
     /// If the place cannot be used.
     pub fn objects(&self, (kind, place): (&str, &str)) -> Result<Arc<dyn Objects>, Unusable> {
         Ok(match kind {
-            "gs" => Arc::new(Bucket::new(self.sign_in.clone(), place, self.storage.as_deref())?),
+            "gs" => Arc::new(self.bucket(place)?),
             _ => Arc::new(Folder::new(Path::new(place))),
         })
+    }
+
+    /// A place for features, `BUCKET/FOLDER`.
+    ///
+    /// # Errors
+    /// If the place cannot be used.
+    pub fn features(&self, place: &str) -> Result<Arc<dyn FeatureStore>, Unusable> {
+        Ok(Arc::new(self.bucket(place)?))
+    }
+
+    fn bucket(&self, place: &str) -> Result<Bucket, Cause> {
+        Bucket::new(self.sign_in.clone(), place, self.storage.as_deref())
     }
 
     /// Training jobs in `projects/PROJECT/locations/REGION`.

@@ -4,9 +4,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use questline_stores::{
     Cause,
+    daily::FeatureStore,
     objects::{Objects, ObjectsError},
 };
-use reqwest::{StatusCode, Url, header::CONTENT_TYPE};
+use reqwest::{Client, StatusCode, Url, header::CONTENT_TYPE};
 
 use crate::{
     SignIn,
@@ -56,6 +57,16 @@ impl Bucket {
         url
     }
 
+    async fn delete(&self, name: &str) -> Result<(), ObjectsError> {
+        let url = self.url(&["storage", "v1", "b", &self.bucket, "o", &self.name(name)]);
+        let called = self.caller.call(|client| client.delete(url.clone()), ANSWER_BYTES).await;
+        let answer = called.map_err(|error| self.failed(name, error))?;
+        match answer.status {
+            StatusCode::NO_CONTENT | StatusCode::OK | StatusCode::NOT_FOUND => Ok(()),
+            other => Err(self.refused(name, other, &answer.body)),
+        }
+    }
+
     fn failed(&self, name: &str, error: CallError) -> ObjectsError {
         match error {
             CallError::TooLarge(most) => ObjectsError::TooLarge(self.uri(name), most),
@@ -90,15 +101,18 @@ impl Objects for Bucket {
         url.query_pairs_mut()
             .append_pair("uploadType", "media")
             .append_pair("name", &self.name(name));
-        let kind = [(CONTENT_TYPE, "application/json")];
-        let called = self.caller.call(
-            |client| {
-                let [(name, value)] = kind.clone();
-                client.post(url.clone()).header(name, value).body(content.clone())
-            },
-            ANSWER_BYTES,
-        );
-        let answer = called.await.map_err(|error| self.failed(name, error))?;
+        let kind = match name.rsplit_once('.') {
+            Some((_, "json")) => "application/json",
+            _ => "application/octet-stream",
+        };
+        let request = |client: &Client| {
+            client.post(url.clone()).header(CONTENT_TYPE, kind).body(content.clone())
+        };
+        let answer = self
+            .caller
+            .call(request, ANSWER_BYTES)
+            .await
+            .map_err(|error| self.failed(name, error))?;
         match answer.status {
             StatusCode::OK => Ok(()),
             other => Err(self.refused(name, other, &answer.body)),
@@ -107,5 +121,20 @@ impl Objects for Bucket {
 
     fn uri(&self, name: &str) -> String {
         format!("gs://{}/{}", self.bucket, self.name(name))
+    }
+}
+
+#[async_trait]
+impl FeatureStore for Bucket {
+    /// A bucket has no folder to be renamed. The manifest goes first and comes back last: between,
+    /// and after an attempt that was killed, the folder is none.
+    async fn replace(&self, folder: &str, mut files: Vec<(String, Bytes)>) -> Result<(), Cause> {
+        let at = |name: &str| format!("{folder}/{name}");
+        let (manifest, content) = files.pop().ok_or("a folder without a manifest")?;
+        self.delete(&at(&manifest)).await?;
+        for (name, content) in files {
+            self.put(&at(&name), content).await?;
+        }
+        Ok(self.put(&at(&manifest), content).await?)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use google_cloud_auth::credentials::{Builder, Credentials, anonymous, external_account};
 use google_cloud_pubsub::{
     client::{Publisher, Subscriber},
@@ -9,7 +10,10 @@ use google_cloud_pubsub::{
     subscriber::ShutdownBehavior,
 };
 use questline_events::limits::PUBLISH_PATIENCE;
-use questline_stores::Cause;
+use questline_stores::{
+    Cause,
+    daily::{self, MetricsReady},
+};
 
 const SCOPE: &str = "https://www.googleapis.com/auth/pubsub";
 
@@ -92,6 +96,14 @@ impl Topic {
         let answered = tokio::time::timeout(PUBLISH_PATIENCE, sent).await;
         let answered = answered.map_err(|_| PublishError::Late(PUBLISH_PATIENCE))?;
         answered.map_err(|error| PublishError::Refused(error.into()))
+    }
+}
+
+#[async_trait]
+impl daily::Publisher for Topic {
+    async fn publish(&self, message: &MetricsReady) -> Result<(), Cause> {
+        Self::publish(self, serde_json::to_vec(message)?).await?;
+        Ok(())
     }
 }
 

@@ -1,16 +1,16 @@
 //! What every warehouse does for the book of training.
 
-use chrono::NaiveDate;
+use questline_events::Day;
 
 use crate::training::{TrainingRun, TrainingRuns};
 
 const NOON: i64 = 1_795_435_200_123_456;
 
-fn day(text: &str) -> NaiveDate {
+fn day(text: &str) -> Day {
     text.parse().unwrap()
 }
 
-fn entry(day: NaiveDate, attempt: u32, state: &str, recorded_at: i64) -> TrainingRun {
+fn entry(day: Day, attempt: u32, state: &str, recorded_at: i64) -> TrainingRun {
     let started = attempt > 0;
     TrainingRun {
         training_date: day,
@@ -33,7 +33,7 @@ fn entry(day: NaiveDate, attempt: u32, state: &str, recorded_at: i64) -> Trainin
 /// If the warehouse breaks the contract.
 pub async fn suite(book: &dyn TrainingRuns) {
     let (earlier, sunday) = (day("2026-11-15"), day("2026-11-22"));
-    assert_eq!(book.latest(NaiveDate::default()).await.unwrap(), []);
+    assert_eq!(book.latest(Day::from_number(0)).await.unwrap(), []);
     let running = entry(sunday, 1, "running", NOON);
     let failed = entry(sunday, 1, "failed", NOON + 1);
     let second = entry(sunday, 2, "running", NOON);
@@ -41,7 +41,7 @@ pub async fn suite(book: &dyn TrainingRuns) {
     for entry in [&failed, &running, &second, &not_met, &second] {
         book.record(entry).await.unwrap();
     }
-    let all = book.latest(NaiveDate::default()).await.unwrap();
+    let all = book.latest(Day::from_number(0)).await.unwrap();
     assert_eq!(all, [not_met, failed.clone(), second.clone()], "the last of each attempt");
     assert_eq!(book.latest(sunday).await.unwrap(), [failed, second]);
     assert_eq!(book.latest(day("2026-11-23")).await.unwrap(), []);

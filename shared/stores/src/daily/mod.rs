@@ -1,14 +1,19 @@
 //! The daily run's side of a warehouse: what the steps of a day ask of it, and how far they got.
 
 mod attempt;
+mod directory;
 mod ready;
 mod statements;
 
 use arrow_array::RecordBatch;
 use async_trait::async_trait;
 pub use attempt::{Attempt, Snapshot, State};
+pub use directory::{Directory, MESSAGES};
 use questline_events::Day;
-pub use ready::{ExportedFile, FeatureStore, Manifest, ManifestColumn, MetricsReady, Publisher};
+pub use ready::{
+    ExportedFile, FeatureStore, MANIFEST, Manifest, ManifestColumn, MetricsReady, Publisher,
+    features_of, manifest_of,
+};
 use serde_json::Value;
 pub use statements::{CHECKS, Check, Severity, Table, query_version};
 

@@ -48,6 +48,21 @@ pub struct Manifest {
     pub ledger_residue: f64,
 }
 
+/// The folder of a day's features, below the place of all.
+#[must_use]
+pub fn features_of(day: Day) -> String {
+    format!("level_features/{day}")
+}
+
+/// The file of a folder that says what is in it. A folder without it is not there.
+pub const MANIFEST: &str = "manifest.json";
+
+/// Where the manifest of a day lies, below the place of all features.
+#[must_use]
+pub fn manifest_of(day: Day) -> String {
+    format!("{}/{MANIFEST}", features_of(day))
+}
+
 /// A file of features.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExportedFile {
@@ -75,7 +90,7 @@ pub struct ManifestColumn {
 #[async_trait]
 pub trait FeatureStore: Send + Sync {
     /// Replaces the files of a folder by these, all of them or none. The folder is a path below the
-    /// place of all features.
+    /// place of all features, and the last file is its manifest.
     async fn replace(&self, folder: &str, files: Vec<(String, Bytes)>) -> Result<(), Cause>;
 }
 

@@ -1,5 +1,5 @@
-//! Google on loopback, as far as the trigger speaks with it: sign-in, Cloud Storage, and pipeline
-//! jobs of Vertex AI, as their REST references describe them. It wants the token that it gave out.
+//! Google on loopback, as far as functions speak with it by REST: sign-in, Cloud Storage, and pipeline
+//! jobs of Vertex AI, as their references describe them. It wants the token that it gave out.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -23,7 +23,7 @@ const TOKEN: &str = "of-the-test";
 
 /// What goes wrong with the next call about jobs.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// It is answered with this status.
     Status(u16),
     /// It is carried out, and answered with 503.
@@ -32,29 +32,37 @@ pub(crate) enum Fault {
     PutOff,
 }
 
+/// What it knows, and what is to go wrong.
 #[derive(Debug, Default)]
-pub(crate) struct Known {
+pub struct Known {
     /// Jobs by their names.
-    pub(crate) jobs: BTreeMap<String, Value>,
+    pub jobs: BTreeMap<String, Value>,
     /// Objects by bucket and name.
-    pub(crate) objects: BTreeMap<String, Bytes>,
+    pub objects: BTreeMap<String, Bytes>,
+    /// Objects whose names end so are not taken.
+    pub refused: Option<&'static str>,
     /// What goes wrong next.
-    pub(crate) faults: VecDeque<Fault>,
+    pub faults: VecDeque<Fault>,
     /// What goes wrong until it is mended.
-    pub(crate) broken: Option<u16>,
+    pub broken: Option<u16>,
     /// Calls that wanted a job to be made.
-    pub(crate) creations: usize,
+    pub creations: usize,
 }
 
 /// The server. It ends with the test's runtime.
 #[derive(Debug, Clone)]
-pub(crate) struct Google {
-    pub(crate) url: String,
+pub struct Google {
+    /// Where it listens.
+    pub url: String,
     known: Arc<Mutex<Known>>,
 }
 
 impl Google {
-    pub(crate) async fn start() -> Self {
+    /// Listens on a port of its own.
+    ///
+    /// # Panics
+    /// If it cannot.
+    pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let google = Self { url, known: Arc::default() };
@@ -62,7 +70,7 @@ impl Google {
         let signed_in = Router::new()
             .route(jobs, post(create))
             .route(&format!("{jobs}/{{id}}"), get(job))
-            .route("/storage/v1/b/{bucket}/o/{object}", get(object))
+            .route("/storage/v1/b/{bucket}/o/{object}", get(object).delete(remove))
             .route("/upload/storage/v1/b/{bucket}/o", post(upload))
             .layer(DefaultBodyLimit::max(8 << 20))
             .layer(middleware::from_fn(signed_in));
@@ -72,18 +80,26 @@ impl Google {
         google
     }
 
-    pub(crate) fn known(&self) -> MutexGuard<'_, Known> {
+    /// To be looked at, and changed.
+    ///
+    /// # Panics
+    /// If a call panicked.
+    pub fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap()
     }
 
     /// How many jobs there are, and how often one was asked for.
-    pub(crate) fn made(&self) -> (usize, usize) {
+    #[must_use]
+    pub fn made(&self) -> (usize, usize) {
         let known = self.known();
         (known.jobs.len(), known.creations)
     }
 
     /// How a job goes on.
-    pub(crate) fn becomes(&self, id: &str, state: &str) {
+    ///
+    /// # Panics
+    /// If there is none of that name.
+    pub fn becomes(&self, id: &str, state: &str) {
         let mut known = self.known();
         let job = known.jobs.get_mut(id).unwrap();
         job["state"] = json!(format!("PIPELINE_STATE_{state}"));
@@ -93,7 +109,11 @@ impl Google {
     }
 
     /// A key of a service account that signs in here, made for this test.
-    pub(crate) fn key(&self) -> String {
+    ///
+    /// # Panics
+    /// If none can be made.
+    #[must_use]
+    pub fn key(&self) -> String {
         let pair = rsa::KeyPair::generate(rsa::KeySize::Rsa2048).unwrap();
         let der: aws_lc_rs::encoding::Pkcs8V1Der<'_> = pair.as_der().unwrap();
         let text = BASE64_STANDARD.encode(der.as_ref());
@@ -199,6 +219,19 @@ async fn upload(
     body: Bytes,
 ) -> Response {
     let name = format!("{bucket}/{}", query["name"]);
+    if google.known().refused.is_some_and(|end| name.ends_with(end)) {
+        return error(403, "storage.objects.create is denied.");
+    }
     google.known().objects.insert(name.clone(), body);
     Json(json!({ "name": name })).into_response()
+}
+
+async fn remove(
+    State(google): State<Google>,
+    Path((bucket, object)): Path<(String, String)>,
+) -> Response {
+    match google.known().objects.remove(&format!("{bucket}/{object}")) {
+        Some(_) => StatusCode::NO_CONTENT.into_response(),
+        None => error(404, "No such object."),
+    }
 }

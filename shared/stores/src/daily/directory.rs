@@ -7,14 +7,13 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use questline_stores::{
-    Cause,
-    daily::{FeatureStore, MetricsReady, Publisher},
-};
 use tokio::{
     fs::{self, File, OpenOptions},
     io::AsyncWriteExt as _,
 };
+
+use super::{FeatureStore, MetricsReady, Publisher};
+use crate::Cause;
 
 /// The file to which messages are appended, one a line.
 pub const MESSAGES: &str = "metrics-ready.ndjson";

@@ -6,7 +6,7 @@ mod secrets;
 #[cfg(feature = "warehouse")]
 mod warehouse;
 
-pub use log::log;
+pub use log::{log, log_and_past};
 pub use rules::{Rulebook, registry, unregistered};
 pub use secrets::variables;
 #[cfg(feature = "warehouse")]

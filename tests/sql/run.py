@@ -39,6 +39,11 @@ def house(definitions, statements, cases):
         said = yaml.safe_load(metadata.read_text()) if metadata.exists() else {}
         for key in {"grain", "written_by", "cost"} - set(said):
             yield f"{name}/metadata.yaml: say its {key}"
+        # What a replay puts aside goes where it came for.
+        aside = {"run": ("STRING", False), "staged_at": ("TIMESTAMP", False)}
+        place = definitions.get(name.removeprefix("staged_"))
+        if place not in (None, definition) and definition.columns != place.columns | aside:
+            yield f"{name}: has other columns than {place.name}, run and staged_at"
         # The ledger's are held by the tests of who writes it.
         if definition.is_view and name not in tried and not name.startswith("ledger"):
             yield f"{name}: no case reads it"

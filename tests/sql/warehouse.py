@@ -41,6 +41,7 @@ PARAMETERS = {
     "verdict": "STRING",
     "log_id": "STRING",
     "ranges": "STRING",
+    "began_at": "TIMESTAMP",
     "first_day": "INT64",
     "last_day": "INT64",
 }

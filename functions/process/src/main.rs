@@ -1,12 +1,12 @@
 //! Processing as a function of its own: a long-lived consumer with a health endpoint, AWS Lambda with
-//! a Kafka event source, or records pushed over HTTP.
+//! a Kafka event source, or records pushed over HTTP; and a replay as a job.
 
 use std::sync::Arc;
 
 use axum::routing::get;
 use questline_environment::Rulebook;
 use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, SHUTDOWN};
-use questline_process::{Delivered, GROUP, Processor, platform, residue};
+use questline_process::{Delivered, GROUP, Processor, platform, replay, residue};
 use questline_runtime::{
     CancellationToken,
     clock::SystemClock,
@@ -23,9 +23,17 @@ async fn main() -> anyhow::Result<()> {
     telemetry::start(tracing::level_filters::LevelFilter::INFO);
     let mut signals = Signals::listen()?;
     let env = questline_environment::variables().await?;
-    let log = questline_environment::log(&env).await?;
+    let (log, past) = questline_environment::log_and_past(&env).await?;
     let warehouse = questline_environment::warehouse_to_write(&env).await?;
     let (rulebook, metrics) = (Rulebook::read(&env)?, Arc::new(Metrics::default()));
+    if let Some(request) = env.get("QUESTLINE_REPLAY") {
+        let (replace, clock) = (warehouse.replace(&env).await?, SystemClock::shared());
+        let replay = replay::Replay::new(rulebook, log.clone(), past, replace, clock);
+        let ended = replay::job(&replay, request, signals.asked()).await;
+        warehouse.close().await;
+        log.close().await;
+        return ended;
+    }
     let rows = warehouse.rows(&env).await?;
     let group = env.get("QUESTLINE_GROUP").unwrap_or(GROUP);
     let delivered = |rulebook| {
@@ -34,15 +42,12 @@ async fn main() -> anyhow::Result<()> {
     };
     if serve::is_lambda() {
         let delivered = delivered(rulebook);
-        return serve::lambda_events(move |event, left| {
-            platform::invoked(delivered.clone(), event, left)
-        })
-        .await;
+        let invoked = move |event, left| platform::invoked(delivered.clone(), event, left);
+        return serve::lambda_events(invoked).await;
     }
     let Listen { host, port } = Listen::read(&env)?;
     let listener = TcpListener::bind((host, port)).await?;
-    let (stop, shown) = (CancellationToken::new(), metrics.clone());
-    let clock = SystemClock::shared();
+    let (stop, shown, clock) = (CancellationToken::new(), metrics.clone(), SystemClock::shared());
     tokio::spawn(residue::watch(warehouse.ask(), metrics.clone(), clock.clone(), stop.clone()));
     let mut app = release::routes().route("/metrics", get(|| async move { shown.text() }));
     let (head_timeout, drain) = (HEAD_TIMEOUT, SHUTDOWN / 4);

@@ -8,7 +8,9 @@ use std::{
     io::Write as _,
     ops::Range,
     path::Path,
+    process::Command,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -28,10 +30,14 @@ use questline_runtime::{
 };
 use questline_stores::{
     Headers, NewRecord, Topic,
-    log::{Appender as _, LogError, Reader as _},
+    log::{Appender as _, Log as _, LogError, Reader as _},
     replay::{Pages, Past},
+    saved::{Ask, Question},
+    warehouse::QueryLimits,
 };
-use serde_json::json;
+use questline_testing::{Bigquery, skip};
+use questline_warehouse_duckdb::FILE;
+use serde_json::{Value, json};
 use support::Stage;
 use tokio::sync::mpsc;
 
@@ -54,6 +60,10 @@ fn faulty(folder: &Path) -> Rulebook {
     fs::write(&path, faulty).unwrap();
     Rulebook::read(&Env::of([("QUESTLINE_REGISTRY", path.to_str().unwrap())])).unwrap()
 }
+
+const STANDING: &str = "SELECT source_offset, event_id FROM events
+    UNION ALL SELECT source_offset, reason FROM events_dlq ORDER BY 1";
+const RESIDUE: &str = "SELECT hop, residue FROM ledger_residue WHERE residue <> 0";
 
 struct Scene {
     stage: Stage,
@@ -97,16 +107,11 @@ impl Scene {
 
     /// Rows of events and letters, in the order of the log.
     async fn standing(&self) -> String {
-        self.stage
-            .rows(
-                "SELECT source_offset, event_id FROM events
-                 UNION ALL SELECT source_offset, reason FROM events_dlq ORDER BY 1",
-            )
-            .await
+        self.stage.rows(STANDING).await
     }
 
     async fn residue(&self) -> String {
-        self.stage.rows("SELECT hop, residue FROM ledger_residue WHERE residue <> 0").await
+        self.stage.rows(RESIDUE).await
     }
 }
 
@@ -146,6 +151,9 @@ async fn morning(scene: &Scene) {
     }
 }
 
+/// What a release that is mended makes of it, of the first ten minutes.
+const MENDED: &str = r#"[[0,"early"],[1,"w"],[3,"l"],[4,"s"],[5,"l"],[7,"malformed_json"],[8,"early"],[9,"invalid_parameters"]]"#;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn letters_become_events_and_copies_stay_copies() {
     let folder = tempfile::tempdir().unwrap();
@@ -164,12 +172,11 @@ async fn letters_become_events_and_copies_stay_copies() {
     assert_eq!(scene.standing().await, before);
 
     scene.stage.rulebook = mended;
-    let after = r#"[[0,"early"],[1,"w"],[3,"l"],[4,"s"],[5,"l"],[7,"malformed_json"],[8,"early"],[9,"invalid_parameters"]]"#;
     for _ in 0..2 {
         let report = scene.replay(0..10, None).await.unwrap();
         assert_eq!(OUTCOMES(&report), [7, 4, 2, 1]);
         assert_eq!(report.days, [Day::of(noon() * 1_000)]);
-        assert_eq!(scene.standing().await, after);
+        assert_eq!(scene.standing().await, MENDED);
         assert_eq!(scene.residue().await, "[]", "every position that the ledger counts is there");
     }
     let unique = "SELECT event_id FROM events_unique ORDER BY 1";
@@ -260,7 +267,7 @@ async fn ended_midway_nothing_has_changed() {
         let plan = stuck.plan(&request(0..10, None)).await.unwrap();
         let second = stuck.plan(&request(0..10, None)).await;
         assert!(matches!(second, Err(Failure::Busy)));
-        let patience = std::time::Duration::from_secs(2);
+        let patience = Duration::from_secs(2);
         tokio::time::timeout(patience, plan.carry_out(|_| {})).await.unwrap_err();
     }
     let staged = "SELECT count(*) FROM staged_events";
@@ -349,4 +356,67 @@ async fn the_archive_says_what_the_log_says() {
     assert_eq!(scene.standing().await, after);
     let nothing = scene.replay(0..10, Some(folder.path())).await;
     assert!(matches!(nothing, Err(Failure::Unusable(_))), "{nothing:?}");
+}
+
+/// The answer of BigQuery to a question, as JSON text.
+async fn told(warehouse: &dyn Ask, bigquery: &'static str) -> String {
+    let question = Question { name: "told", bigquery, duckdb: "", values: Vec::new() };
+    let limits = QueryLimits { timeout: Duration::from_secs(60), rows: 1_000 };
+    let answer = warehouse.ask(&question, limits).await.unwrap();
+    serde_json::to_string(&answer.rows).unwrap()
+}
+
+/// A job of the real binary does on BigQuery (an emulator) what is done on DuckDB.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_replays_on_bigquery() {
+    let Some(mut emulator) = Bigquery::start_for_streams() else {
+        return skip("bigquery", "QUESTLINE_PYTHON is not set");
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mut scene = Scene::open(folder.path());
+    scene.stage.rulebook = faulty(folder.path());
+    morning(&scene).await;
+    let before = scene.standing().await;
+    let Scene { stage, log } = scene;
+    stage.warehouse.close().await;
+    log.close().await;
+    drop((stage.log, log));
+    assert!(emulator.copy(&folder.path().join(FILE)) > 0);
+
+    let place = format!("bigquery:{}", Bigquery::DATASET);
+    let variables = [
+        ("QUESTLINE_WAREHOUSE", &*place),
+        ("QUESTLINE_BIGQUERY_REST", &*emulator.rest),
+        ("QUESTLINE_BIGQUERY_GRPC", &*emulator.grpc),
+    ];
+    let warehouse = questline_environment::warehouse(&Env::of(variables)).await.unwrap().ask();
+    assert_eq!(told(&*warehouse, STANDING).await, before);
+    let job = |to: i64| {
+        let request = json!({ "from": moment(noon()), "to": moment(noon() + to * MINUTE) });
+        let ran = Command::new(env!("CARGO_BIN_EXE_questline-process"))
+            .env_clear()
+            .envs(variables)
+            .env("QUESTLINE_LOG", format!("sqlite:{}", folder.path().display()))
+            .env("QUESTLINE_REPLAY", request.to_string())
+            .output()
+            .unwrap();
+        (ran.status.success(), String::from_utf8_lossy(&ran.stderr).into_owned())
+    };
+    for _ in 0..2 {
+        let (success, said) = job(10);
+        assert!(success, "{said}");
+        let lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let mut reports = lines.filter_map(|line| Some(line["report"].as_str()?.to_owned()));
+        let report: Report = serde_json::from_str(&reports.next_back().unwrap()).unwrap();
+        assert_eq!(OUTCOMES(&report), [7, 4, 2, 1]);
+        assert_eq!((report.rows_before, report.rows_after), (5, 5));
+        assert_eq!(report.days, [Day::of(noon() * 1_000)]);
+        assert_eq!(told(&*warehouse, STANDING).await, MENDED);
+        assert_eq!(told(&*warehouse, RESIDUE).await, "[]");
+    }
+    let ledger = "SELECT COUNT(DISTINCT source), CAST(SUM(read) AS INT64) FROM ledger
+        WHERE hop = 'replay'";
+    assert_eq!(told(&*warehouse, ledger).await, "[[2,14]]");
+    let (success, said) = job(48 * 60);
+    assert!(!success && said.contains("the open day cannot be replayed"), "{said}");
 }

@@ -9,7 +9,7 @@ mod secrets;
 #[cfg(feature = "warehouse")]
 mod warehouse;
 
-pub use log::log;
+pub use log::{log, log_and_past};
 #[cfg(feature = "outputs")]
 pub use outputs::{features, ready};
 pub use rules::{Rulebook, registry, unregistered};

@@ -6,6 +6,7 @@ use questline_runtime::config::Env;
 use questline_stores::{
     daily::DayWarehouse,
     letters::Letters,
+    replay::Replace,
     saved::Ask,
     training::TrainingRuns,
     warehouse::{Warehouse, WarehouseError},
@@ -69,6 +70,17 @@ impl Opened {
         Ok(match self {
             Self::Duckdb(file) => Arc::new(file.clone()),
             Self::Bigquery(dataset) => Arc::new(dataset.streams(|name| env.owned(name)).await?),
+        })
+    }
+
+    /// Replay's side.
+    ///
+    /// # Errors
+    /// If its tables are of another release.
+    pub async fn replace(&self, env: &Env) -> anyhow::Result<Arc<dyn Replace>> {
+        Ok(match self {
+            Self::Duckdb(file) => Arc::new(file.clone()),
+            Self::Bigquery(dataset) => Arc::new(dataset.replay(|name| env.owned(name)).await?),
         })
     }
 

@@ -140,6 +140,8 @@ pub const REPROCESS_CALL: Duration = Duration::from_secs(240);
 /// Identities that a replay remembers, in time: twice processing's window, whose end depends on how
 /// records fell into batches.
 pub const REPLAY_WINDOW: Duration = Duration::from_secs(30 * 60);
+/// A statement of a replay to a warehouse in a cloud may take this long: it looks through a year.
+pub const REPLAY_STATEMENT: Duration = Duration::from_secs(30 * 60);
 /// Between two words of how far a replay has come.
 pub const REPLAY_TELLS: Duration = Duration::from_millis(200);
 

@@ -225,7 +225,8 @@ fn both(one: Option<(i32, i32)>, other: Option<(i32, i32)>) -> Option<(i32, i32)
 }
 
 /// What the rows of a table weigh.
-fn bytes(batch: &RecordBatch) -> usize {
+#[must_use]
+pub fn bytes(batch: &RecordBatch) -> usize {
     let column = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or(usize::MAX);
     batch.columns().iter().map(column).fold(0, usize::saturating_add)
 }

@@ -11,7 +11,11 @@ use questline_events::{
 };
 use tokio::sync::mpsc;
 
-use crate::{Record, log::LogError, warehouse::WarehouseError};
+use crate::{
+    Record,
+    log::LogError,
+    warehouse::{WarehouseError, ranges},
+};
 
 /// Records, page by page. Whoever has heard enough drops it.
 pub type Pages = mpsc::Receiver<Result<Vec<Record>, LogError>>;
@@ -86,23 +90,45 @@ pub struct Replaced {
     pub days: Vec<Day>,
 }
 
+/// One replay at work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// What the ledger calls it; no other has this name.
+    pub name: String,
+    /// The log whose source positions are meant.
+    pub log_id: String,
+    /// When it began, microseconds since 1970.
+    pub began_at: i64,
+}
+
+/// Spans as a parameter of a statement.
+#[must_use]
+pub fn parameter(spans: &[Span]) -> String {
+    ranges(spans.iter().map(|Span { partition, offsets }| (*partition, offsets)))
+}
+
 /// Replay's side of a warehouse.
 #[async_trait]
 pub trait Replace: Send + Sync {
-    /// Begins: what an earlier replay has left is forgotten.
-    async fn begin(&self) -> Result<(), WarehouseError>;
+    /// Begins: what an earlier replay has left is nothing to this one. It will ask for nothing but
+    /// what the tables have of these offsets.
+    async fn begin(&self, run: &Run, spans: &[Span]) -> Result<(), WarehouseError>;
 
     /// What the tables have of some offsets. A position that is in both is an event.
-    async fn known(&self, log_id: &str, spans: &[Span]) -> Result<Vec<Known>, WarehouseError>;
+    async fn known(&self, run: &Run, spans: &[Span]) -> Result<Vec<Known>, WarehouseError>;
 
     /// Puts rows aside.
-    async fn stage(&self, tables: Vec<(&'static str, RecordBatch)>) -> Result<(), WarehouseError>;
+    async fn stage(
+        &self,
+        run: &Run,
+        tables: Vec<(&'static str, RecordBatch)>,
+    ) -> Result<(), WarehouseError>;
 
     /// The rows put aside take the place of those of some offsets, all or nothing, and the days
     /// that this changes are noted as touched at `now`.
     async fn replace(
         &self,
-        log_id: &str,
+        run: &Run,
         spans: &[Span],
         now: i64,
     ) -> Result<Replaced, WarehouseError>;

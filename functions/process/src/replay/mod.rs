@@ -8,12 +8,14 @@
 
 mod archive;
 mod http;
+mod job;
 mod report;
 mod request;
 mod run;
 
 pub use archive::Archive;
 pub use http::answer;
+pub use job::job;
 pub use report::{Progress, Report};
 pub use request::{Request, Unusable};
 pub use run::{Failure, Planned, Replay};

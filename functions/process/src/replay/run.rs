@@ -22,7 +22,7 @@ use questline_runtime::clock::Clock;
 use questline_stores::{
     Record,
     log::{LogError, PROCESS_GROUP, Reader},
-    replay::{Known, Past, Replace, Replaced, Span},
+    replay::{Known, Past, Replace, Replaced, Run, Span},
     warehouse::WarehouseError,
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -145,10 +145,15 @@ impl Planned<'_> {
         tell: impl Fn(Progress) + Send + Sync,
     ) -> Result<Report, Failure> {
         let Replay { warehouse, clock, .. } = self.replay;
-        let mut work = Work::new(self, format!("replay-{}", clock.unique_id()));
+        let run = Run {
+            name: format!("replay-{}", clock.unique_id()),
+            log_id: self.log_id.clone(),
+            began_at: clock.now_micros(),
+        };
         let records: i64 = self.read.iter().map(|range| (range.end - range.start).max(0)).sum();
         let mut progress = Progress { read: 0, of: records.unsigned_abs() };
-        warehouse.begin().await?;
+        warehouse.begin(&run, &spans(&self.read)).await?;
+        let mut work = Work::new(self, run);
         let mut pages = self.past.read(self.read.clone());
         let mut told = Instant::now();
         while let Some(page) = pages.recv().await {
@@ -166,12 +171,10 @@ impl Planned<'_> {
         }
         let Work { run, spans, counts, mut report, .. } = work;
         let now = clock.now_micros();
-        warehouse
-            .stage(vec![(LedgerRows::TABLE, ledger(&self.log_id, &run, &counts, now)?)])
-            .await?;
-        let Replaced { before, after, days } = warehouse.replace(&self.log_id, &spans, now).await?;
+        warehouse.stage(&run, vec![(LedgerRows::TABLE, ledger(&run, &counts, now)?)]).await?;
+        let Replaced { before, after, days } = warehouse.replace(&run, &spans, now).await?;
         (report.rows_before, report.rows_after, report.days) = (before, after, days);
-        report.run = run;
+        report.run = run.name;
         tracing::info!(report = serde_json::to_string(&report).unwrap_or_default(), "replay");
         Ok(report)
     }
@@ -180,7 +183,7 @@ impl Planned<'_> {
 /// What grows while pages come in.
 struct Work<'p> {
     plan: &'p Planned<'p>,
-    run: String,
+    run: Run,
     identities: Identities,
     window: Window,
     brake: Brake,
@@ -191,7 +194,7 @@ struct Work<'p> {
 }
 
 impl<'p> Work<'p> {
-    fn new(plan: &'p Planned<'p>, run: String) -> Self {
+    fn new(plan: &'p Planned<'p>, run: Run) -> Self {
         Self {
             plan,
             run,
@@ -211,7 +214,7 @@ impl<'p> Work<'p> {
             partition,
             offsets: reach.first_offset..reach.next_offset,
         });
-        let rows = warehouse.known(&self.plan.log_id, &spans.collect::<Vec<_>>()).await?;
+        let rows = warehouse.known(&self.run, &spans.collect::<Vec<_>>()).await?;
         let rows = rows.into_iter().map(|row| ((row.partition, row.offset), row)).collect();
         let mut before = Tables { rows, copies: HashSet::new(), range: &self.plan.range };
         let brake = self.brake.clone();
@@ -243,7 +246,7 @@ impl<'p> Work<'p> {
                 self.brake = brake.clone();
                 continue;
             }
-            match warehouse.stage(tables).await {
+            match warehouse.stage(&self.run, tables).await {
                 Err(WarehouseError::Refused(rows)) => {
                     // The fault of these events alone: judged again, they are dead letters.
                     refused.extend(rows.iter().filter_map(|row| row_records.get(*row)).copied());
@@ -334,14 +337,19 @@ impl Before for Tables<'_> {
     }
 }
 
+/// The offsets of all partitions, where there are any.
+fn spans(offsets: &[Range<i64>]) -> Vec<Span> {
+    let spans = (0..).zip(offsets).filter(|(_, offsets)| !offsets.is_empty());
+    spans.map(|(partition, offsets)| Span { partition, offsets: offsets.clone() }).collect()
+}
+
 fn inside(range: &[Range<i64>], partition: u32, offset: i64) -> bool {
     range.get(partition as usize).is_some_and(|range| range.contains(&offset))
 }
 
 /// What the replay read and what became of it, beside what the ledger says of the first time.
 fn ledger(
-    log_id: &str,
-    run: &str,
+    run: &Run,
     counts: &BTreeMap<(Option<String>, i64), Counts>,
     now: i64,
 ) -> Result<arrow_array::RecordBatch, arrow_schema::ArrowError> {
@@ -349,7 +357,7 @@ fn ledger(
     for ((app_id, minute), counts) in counts {
         let row = Row {
             hop: Hop::Replay,
-            source: Some(run.to_owned()),
+            source: Some(run.name.clone()),
             app_id: app_id.clone(),
             minute: *minute,
             seq: None,
@@ -357,7 +365,7 @@ fn ledger(
             closing: false,
             counts: *counts,
         };
-        rows.push(log_id, &row, now);
+        rows.push(&run.log_id, &row, now);
     }
     rows.finish()
 }

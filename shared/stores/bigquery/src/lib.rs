@@ -6,12 +6,14 @@ mod letters;
 mod put;
 mod query;
 mod questions;
+mod replay;
 mod runs;
 mod streams;
 mod training;
 mod values;
 
 pub use letters::BigqueryLetters;
+pub use replay::BigqueryReplay;
 pub use streams::BigqueryStreams;
 
 use std::fmt;

@@ -193,7 +193,7 @@ fn failed(failure: Failure, limit: Duration) -> QueryError {
                 | "jobRateLimitExceeded"
                 | "quotaExceeded"
                 | "accessDenied" => QueryError::Unavailable(first.message.into()),
-                _ if crossed(&first.message) => QueryError::Unavailable(first.message.into()),
+                _ if is_passing(&first.message) => QueryError::Unavailable(first.message.into()),
                 _ => QueryError::Invalid(first.message),
             }
         }
@@ -202,9 +202,12 @@ fn failed(failure: Failure, limit: Duration) -> QueryError {
     }
 }
 
-/// Somebody else was changing the same table. BigQuery tells it as if the text were at fault.
-fn crossed(message: &str) -> bool {
-    message.contains("due to concurrent update")
+/// Somebody else was changing the same table, or has written rows that cannot be changed yet. BigQuery
+/// tells it as if the text were at fault.
+fn is_passing(message: &str) -> bool {
+    ["due to concurrent update", "in the streaming buffer"]
+        .iter()
+        .any(|sign| message.contains(sign))
 }
 
 /// What BigQuery says of the question is for whoever asked; all else is between it and the operator.
@@ -212,7 +215,7 @@ fn called(error: CallError) -> QueryError {
     match error.status() {
         Some(status)
             if matches!(status.code, Code::InvalidArgument | Code::NotFound)
-                && !crossed(&status.message) =>
+                && !is_passing(&status.message) =>
         {
             QueryError::Invalid(status.message.clone())
         }

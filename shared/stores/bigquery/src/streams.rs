@@ -4,7 +4,7 @@
 use std::{collections::HashMap, future::Future, ops::Range, sync::Arc};
 
 use arrow_array::RecordBatch;
-use arrow_schema::{ArrowError, Schema};
+use arrow_schema::{ArrowError, Schema, SchemaRef};
 use async_trait::async_trait;
 use google_cloud_bigquery::{
     client::Write,
@@ -29,7 +29,7 @@ use crate::{BigqueryWarehouse, arrow, questions};
 
 /// The tables of a dataset, to be written.
 pub struct BigqueryStreams {
-    asked: BigqueryWarehouse,
+    pub(crate) asked: BigqueryWarehouse,
     write: Write,
     /// Connections by their streams' names.
     committed: Mutex<HashMap<String, Arc<CommittedWriter<Arrow>>>>,
@@ -47,6 +47,15 @@ impl BigqueryWarehouse {
         &self,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Declared<BigqueryStreams>, WarehouseError> {
+        Ok(Declared::new(self.writer(variable, &row::written()).await?))
+    }
+
+    /// Some tables, to be written, which must have these columns.
+    pub(crate) async fn writer(
+        &self,
+        variable: impl Fn(&str) -> Option<String>,
+        written: &[(&str, SchemaRef)],
+    ) -> Result<BigqueryStreams, WarehouseError> {
         let unusable = |cause: Cause| self.damaged(cause);
         let emulator = variable("QUESTLINE_BIGQUERY_GRPC");
         let account = variable("QUESTLINE_GOOGLE_CREDENTIALS");
@@ -62,19 +71,23 @@ impl BigqueryWarehouse {
             builder = builder.with_endpoint(address);
         }
         let tables = builder.build().await.map_err(|error| unusable(error.into()))?;
-        self.fits(&tables).await?;
+        self.fits(&tables, written).await?;
         let (committed, default) = (Mutex::default(), Mutex::default());
-        Ok(Declared::new(BigqueryStreams { asked: self.clone(), write, committed, default }))
+        Ok(BigqueryStreams { asked: self.clone(), write, committed, default })
     }
 
     /// Whether the tables are as this release writes them: more columns that may be NULL are well.
-    async fn fits(&self, service: &TableService) -> Result<(), WarehouseError> {
-        for (table, schema) in row::written() {
+    async fn fits(
+        &self,
+        service: &TableService,
+        written: &[(&str, SchemaRef)],
+    ) -> Result<(), WarehouseError> {
+        for (table, schema) in written {
             let asked = service
                 .get_table()
                 .set_project_id(&self.dataset.project)
                 .set_dataset_id(&self.dataset.name)
-                .set_table_id(table);
+                .set_table_id(*table);
             let found = match in_time(asked.send()).await? {
                 Ok(found) => found.schema.unwrap_or_default().fields,
                 Err(error) if code(&error) == Some(Code::NotFound) => {
@@ -143,6 +156,42 @@ impl BigqueryStreams {
                 Ok(None)
             }
             Err(error) => Err(unavailable(error)),
+        }
+    }
+
+    /// Writes rows at least once. What a table of events refuses for its content is told.
+    pub(crate) async fn add_to(
+        &self,
+        table: &str,
+        events: bool,
+        rows: &RecordBatch,
+    ) -> Result<(), WarehouseError> {
+        let writer = {
+            let mut default = self.default.lock().await;
+            match default.get(table) {
+                Some(writer) => writer.clone(),
+                None => {
+                    let schema = self.message(arrow::schema(rows.schema_ref()))?;
+                    let open = self
+                        .write
+                        .open_default_stream(self.table(table))
+                        .with_attempt_timeout(WAREHOUSE_CALL)
+                        .build_arrow(schema);
+                    let opened: DefaultWriter<Arrow> = in_time(open).await?.map_err(unavailable)?;
+                    default.entry(table.to_owned()).or_insert(Arc::new(opened)).clone()
+                }
+            }
+        };
+        let message = self.message(arrow::rows(rows))?;
+        match in_time(writer.append(message).send()).await? {
+            Ok(_) => Ok(()),
+            Err(AppendError::RowErrors { row_errors, .. }) if events => {
+                Err(WarehouseError::Refused(places(&row_errors)))
+            }
+            Err(error) => {
+                self.default.lock().await.remove(table);
+                Err(unavailable(error))
+            }
         }
     }
 
@@ -250,33 +299,7 @@ impl Streams for BigqueryStreams {
     }
 
     async fn add(&self, table: &str, rows: &RecordBatch) -> Result<(), WarehouseError> {
-        let writer = {
-            let mut default = self.default.lock().await;
-            match default.get(table) {
-                Some(writer) => writer.clone(),
-                None => {
-                    let schema = self.schema(table)?;
-                    let open = self
-                        .write
-                        .open_default_stream(self.table(table))
-                        .with_attempt_timeout(WAREHOUSE_CALL)
-                        .build_arrow(schema);
-                    let opened: DefaultWriter<Arrow> = in_time(open).await?.map_err(unavailable)?;
-                    default.entry(table.to_owned()).or_insert(Arc::new(opened)).clone()
-                }
-            }
-        };
-        let message = self.message(arrow::rows(rows))?;
-        match in_time(writer.append(message).send()).await? {
-            Ok(_) => Ok(()),
-            Err(AppendError::RowErrors { row_errors, .. }) if table == EventRows::TABLE => {
-                Err(WarehouseError::Refused(places(&row_errors)))
-            }
-            Err(error) => {
-                self.default.lock().await.remove(table);
-                Err(unavailable(error))
-            }
-        }
+        self.add_to(table, table == EventRows::TABLE, rows).await
     }
 
     async fn settled(

@@ -65,14 +65,21 @@ async fn keeps_the_contract_of_a_warehouse() {
         let mut last = opened.lock().await;
         // One dataset for all cases: each begins with empty tables.
         if *last != name {
-            for table in ["events", "events_agg_1min", "events_dlq", "events_reprocessed", "ledger"]
-            {
+            for table in [
+                "events",
+                "events_agg_1min",
+                "events_dlq",
+                "events_reprocessed",
+                "ledger",
+                "touched_days",
+            ] {
                 asked.query(&format!("DELETE FROM {table} WHERE TRUE"), LIMITS).await.unwrap();
             }
             name.clone_into(&mut last);
         }
         let warehouse = Arc::new(asked.0.streams(variable(&emulator)).await.unwrap());
-        OpenWarehouse { warehouse, query: Arc::new(asked), replace: None, spoil }
+        let replace = Arc::new(asked.0.replay(variable(&emulator)).await.unwrap());
+        OpenWarehouse { warehouse, query: Arc::new(asked), replace, spoil }
     })
     .await;
 }

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use duckdb::{Connection, ToSql, params};
 use questline_events::row::{EventRows, LedgerRows, LetterRows};
 use questline_stores::{
-    replay::{Known, Replace, Replaced, Span},
-    warehouse::{WarehouseError, ranges},
+    replay::{Known, Replace, Replaced, Run, Span, parameter},
+    warehouse::WarehouseError,
 };
 
 use crate::{
@@ -30,16 +30,20 @@ const ASIDE: &str = "staged_";
 
 #[async_trait]
 impl Replace for DuckdbWarehouse {
-    async fn begin(&self) -> Result<(), WarehouseError> {
+    async fn begin(&self, _run: &Run, _spans: &[Span]) -> Result<(), WarehouseError> {
         self.look(begin).await
     }
 
-    async fn known(&self, log_id: &str, spans: &[Span]) -> Result<Vec<Known>, WarehouseError> {
-        let (log_id, spans) = (log_id.to_owned(), spans.to_vec());
+    async fn known(&self, run: &Run, spans: &[Span]) -> Result<Vec<Known>, WarehouseError> {
+        let (log_id, spans) = (run.log_id.clone(), spans.to_vec());
         self.look(move |database| known(database, &log_id, &spans)).await
     }
 
-    async fn stage(&self, tables: Vec<(&'static str, RecordBatch)>) -> Result<(), WarehouseError> {
+    async fn stage(
+        &self,
+        _run: &Run,
+        tables: Vec<(&'static str, RecordBatch)>,
+    ) -> Result<(), WarehouseError> {
         self.look(move |database| {
             let tables: Vec<_> =
                 tables.into_iter().map(|(table, rows)| (aside(table), rows)).collect();
@@ -50,11 +54,11 @@ impl Replace for DuckdbWarehouse {
 
     async fn replace(
         &self,
-        log_id: &str,
+        run: &Run,
         spans: &[Span],
         now: i64,
     ) -> Result<Replaced, WarehouseError> {
-        let (log_id, spans) = (log_id.to_owned(), spans.to_vec());
+        let (log_id, spans) = (run.log_id.clone(), spans.to_vec());
         self.look(move |database| replace(database, &log_id, &spans, now)).await
     }
 }
@@ -82,12 +86,7 @@ fn drop_all(connection: &Connection) -> duckdb::Result<()> {
     })
 }
 
-/// The spans as a parameter.
-fn parameter(spans: &[Span]) -> String {
-    ranges(spans.iter().map(|Span { partition, offsets }| (*partition, offsets)))
-}
-
-/// The same as rows of a statement; none where there are none.
+/// Spans, a parameter, as rows of a statement; none where there are none.
 const SPANS: &str = "(SELECT TRY_CAST(str_split(part, ':')[1] AS BIGINT) AS partition,
         TRY_CAST(str_split(part, ':')[2] AS BIGINT) AS first_offset,
         TRY_CAST(str_split(part, ':')[3] AS BIGINT) AS next_offset

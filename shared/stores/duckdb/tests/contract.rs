@@ -43,7 +43,7 @@ async fn keeps_the_contract_of_a_warehouse() {
                     return OpenWarehouse {
                         warehouse: Arc::new(open.clone()),
                         query: Arc::new(open.clone()),
-                        replace: Some(Arc::new(open)),
+                        replace: Arc::new(open),
                         spoil,
                     };
                 }

@@ -20,7 +20,7 @@ use questline_events::{
 };
 
 use crate::{
-    replay::{Known, Replace, Span},
+    replay::{Known, Replace, Run, Span},
     warehouse::{Advance, Claim, Found, Query, QueryLimits, Rows, Warehouse, WarehouseError},
 };
 
@@ -30,8 +30,8 @@ pub struct OpenWarehouse {
     pub warehouse: Arc<dyn Warehouse>,
     /// People's side.
     pub query: Arc<dyn Query>,
-    /// Replay's side, where it has one.
-    pub replace: Option<Arc<dyn Replace>>,
+    /// Replay's side.
+    pub replace: Arc<dyn Replace>,
     /// Makes some rows of `events` such that this warehouse refuses them for their content.
     pub spoil: fn(&RecordBatch, &[usize]) -> RecordBatch,
 }
@@ -154,6 +154,7 @@ pub async fn suite(open: impl AsyncFn(&str) -> OpenWarehouse) {
     minutes_are_summed(&open("minutes").await).await;
     the_ledger_finds_what_is_lost(&open("ledger").await).await;
     rows_take_the_place_of_others(&open).await;
+    a_copy_stays_a_copy_and_what_was_lost_comes_back(&open("copies").await).await;
 }
 
 async fn rows_come_back_as_they_went(open: &OpenWarehouse) {
@@ -370,38 +371,48 @@ fn aside(texts: &[&str], offset: i64) -> Vec<(&'static str, RecordBatch)> {
     rows(texts, offset).tables.into_iter().filter(|(table, _)| staged.contains(table)).collect()
 }
 
+/// A replay of a log.
+fn run(name: &str, log_id: &str) -> Run {
+    let (name, log_id) = (name.to_owned(), log_id.to_owned());
+    Run { name, log_id, began_at: time::parse(NOON).unwrap() }
+}
+
 async fn rows_take_the_place_of_others(open: &impl AsyncFn(&str) -> OpenWarehouse) {
     let first = open("replace").await;
-    let Some(replace) = &first.replace else { return };
+    let replace = &first.replace;
     let texts = [&event("a", ""), "no", &event("a", ""), &event("b", "")];
     write(&first, rows(&texts, 10)).await.unwrap();
     let before = standing(&first).await;
     assert_eq!(before, r#"[[10,"a",null],[11,"malformed_json",null],[13,"b",null]]"#);
     let spans = [Span { partition: 3, offsets: 11..14 }];
-    let mut known = replace.known("log", &spans).await.unwrap();
+    let other = run("other", "other");
+    replace.begin(&other, &spans).await.unwrap();
+    assert_eq!(replace.known(&other, &spans).await.unwrap(), []);
+    let killed = run("killed", "log");
+    replace.begin(&killed, &spans).await.unwrap();
+    let mut known = replace.known(&killed, &spans).await.unwrap();
     known.sort_by_key(|known| known.offset);
     let row = |offset, event| Known { partition: 3, offset, event, counted: event };
     assert_eq!(known, [row(11, false), row(13, true)]);
-    assert_eq!(replace.known("other", &spans).await.unwrap(), []);
     // Put aside, and forgotten by a crash.
-    replace.begin().await.unwrap();
-    replace.stage(aside(&[&event("lost", "")], 11)).await.unwrap();
+    replace.stage(&killed, aside(&[&event("lost", "")], 11)).await.unwrap();
     drop(first);
     let again = open("replace").await;
     assert_eq!(standing(&again).await, before);
-    let replace = again.replace.as_ref().unwrap();
+    let replace = &again.replace;
     let noon = time::parse(NOON).unwrap();
-    for _ in 0..2 {
-        replace.begin().await.unwrap();
+    for (name, rows_before) in [("once", 2), ("twice", 3)] {
+        let run = run(name, "log");
+        replace.begin(&run, &spans).await.unwrap();
         let mended = [&event("c", ""), "{}", &event("b", ",\"moves_used\":3")];
         let mut refused = aside(&mended, 11);
         refused[0].1 = (again.spoil)(&refused[0].1, &[1]);
-        let refused = replace.stage(refused).await;
+        let refused = replace.stage(&run, refused).await;
         assert!(matches!(&refused, Err(WarehouseError::Refused(rows)) if *rows == [1]));
-        replace.stage(aside(&mended, 11)).await.unwrap();
+        replace.stage(&run, aside(&mended, 11)).await.unwrap();
         assert!(standing(&again).await.starts_with(r#"[[10,"a",null],[11,"#));
-        let replaced = replace.replace("log", &spans, noon).await.unwrap();
-        assert_eq!(replaced.after, 3);
+        let replaced = replace.replace(&run, &spans, noon).await.unwrap();
+        assert_eq!((replaced.before, replaced.after), (rows_before, 3));
         let days: Vec<_> = replaced.days.iter().map(ToString::to_string).collect();
         assert_eq!(days, ["2026-11-23"]);
         let expected = r#"[[10,"a",null],[11,"c",null],[12,"missing_field",null],[13,"b",3]]"#;
@@ -409,4 +420,34 @@ async fn rows_take_the_place_of_others(open: &impl AsyncFn(&str) -> OpenWarehous
     }
     let touched = "SELECT reason, COUNT(*) AS n FROM touched_days GROUP BY reason";
     assert_eq!(answer(&again, touched).await, r#"[["replay",2]]"#);
+}
+
+async fn a_copy_stays_a_copy_and_what_was_lost_comes_back(open: &OpenWarehouse) {
+    write(open, rows(&[&event("a", ""), &event("a", ""), &event("b", "")], 10)).await.unwrap();
+    let (run, replace) = (run("copies", "log"), &open.replace);
+    replace.begin(&run, &[]).await.unwrap();
+    let nothing = replace.replace(&run, &[], run.began_at).await.unwrap();
+    assert_eq!((nothing.before, nothing.after, nothing.days), (0, 0, vec![]));
+    let spans = [Span { partition: 3, offsets: 11..14 }];
+    replace.begin(&run, &spans).await.unwrap();
+    // Nothing stands at 11 and 13, and at 12 another event does.
+    for (id, offset) in [("a", 11), ("a", 12), ("d", 13)] {
+        replace.stage(&run, aside(&[&event(id, "")], offset)).await.unwrap();
+    }
+    let told = Row {
+        hop: Hop::Replay,
+        source: Some(run.name.clone()),
+        app_id: Some("local".to_owned()),
+        minute: run.began_at,
+        seq: None,
+        complete: false,
+        closing: false,
+        counts: Counts { read: 3, accepted: 2, duplicate: 1, ..Counts::default() },
+    };
+    replace.stage(&run, vec![(LedgerRows::TABLE, ledger(&[told]))]).await.unwrap();
+    let replaced = replace.replace(&run, &spans, run.began_at).await.unwrap();
+    assert_eq!((replaced.before, replaced.after), (1, 2));
+    assert_eq!(standing(open).await, r#"[[10,"a",null],[12,"a",null],[13,"d",null]]"#);
+    let told = "SELECT source, read, accepted, duplicate FROM ledger WHERE hop = 'replay'";
+    assert_eq!(answer(open, told).await, r#"[["copies",3,2,1]]"#);
 }

@@ -1,0 +1,27 @@
+-- Derived from definition.sql by scripts/derive-sql: change that one.
+CREATE TABLE IF NOT EXISTS staged_ledger (
+  log_id TEXT NOT NULL,
+  hop TEXT NOT NULL,
+  source TEXT,
+  app_id TEXT,
+  minute TIMESTAMPTZ NOT NULL,
+  seq BIGINT,
+  complete BOOLEAN NOT NULL,
+  closing BOOLEAN NOT NULL,
+  received BIGINT NOT NULL,
+  stored BIGINT NOT NULL,
+  rejected BIGINT NOT NULL,
+  deferred BIGINT NOT NULL,
+  late BIGINT NOT NULL,
+  failed BIGINT NOT NULL,
+  unknown BIGINT NOT NULL,
+  refused_bodies BIGINT NOT NULL,
+  read BIGINT NOT NULL,
+  accepted BIGINT NOT NULL,
+  duplicate BIGINT NOT NULL,
+  dead_lettered BIGINT NOT NULL,
+  expired BIGINT NOT NULL,
+  written_at TIMESTAMPTZ NOT NULL,
+  run TEXT NOT NULL,
+  staged_at TIMESTAMPTZ NOT NULL
+);

@@ -1,0 +1,8 @@
+-- What a replay tells the ledger, each row once.
+SELECT
+  log_id, hop, source, app_id, minute, seq, complete, closing, received, stored, rejected,
+  deferred, late, failed, unknown, refused_bodies, read, accepted, duplicate, dead_lettered,
+  expired, written_at
+FROM staged_ledger
+WHERE run = @run_id
+QUALIFY ROW_NUMBER() OVER (PARTITION BY hop, app_id, minute ORDER BY written_at) = 1;

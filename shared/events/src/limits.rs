@@ -199,6 +199,17 @@ pub const CHECK_ROWS: usize = 100;
 /// Events missing in the ledger of a day, per million: more stops export and training.
 pub const RESIDUE_PER_MILLION: i64 = 100;
 
+/// The keys by which Google signs tokens come within this time.
+pub const IDENTITY_KEYS_CALL: Duration = Duration::from_secs(5);
+/// Bytes of all of them: it has a handful, of less than 1 KiB each.
+pub const IDENTITY_KEYS_BYTES: usize = 64 << 10;
+/// They are kept this long: a key that Google has withdrawn verifies for no longer.
+pub const IDENTITY_KEYS_KEPT: Duration = Duration::from_secs(6 * 3_600);
+/// A key that is not among them is looked for this often at most, whoever names it.
+pub const IDENTITY_KEYS_PAUSE: Duration = Duration::from_secs(60);
+/// A caller's token may have expired this long ago: clocks differ.
+pub const IDENTITY_LEEWAY: Duration = Duration::from_secs(60);
+
 /// A secret is read within this time, all attempts together.
 pub const SECRET_CALL: Duration = Duration::from_secs(10);
 /// One attempt at a call to Google.

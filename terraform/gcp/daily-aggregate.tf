@@ -8,10 +8,10 @@ module "daily_aggregate" {
   prefix        = local.function.prefix
   metrics_image = local.function.metrics_image
   image         = local.images["daily-aggregate"]
-  invokers = merge(
-    { schedule = google_service_account.scheduler.member },
-    { for member in var.operators : member => member },
-  )
+  callers = {
+    schedule  = google_service_account.scheduler.email
+    operators = google_service_account.operator.email
+  }
 
   # Two runs of one day at a time would only wait for each other.
   concurrency = 1
@@ -52,7 +52,7 @@ resource "google_cloud_scheduler_job" "daily_aggregate" {
     http_method = "POST"
     oidc_token {
       service_account_email = google_service_account.scheduler.email
-      audience              = module.daily_aggregate.uri
+      audience              = module.daily_aggregate.audience
     }
   }
 }

@@ -9,7 +9,7 @@ module "dlq_reprocess" {
   metrics_image = local.function.metrics_image
   image         = local.images["dlq-reprocess"]
   subnetwork    = google_compute_subnetwork.main.id
-  invokers      = { for member in var.operators : member => member }
+  callers       = { operators = google_service_account.operator.email }
 
   # One run at a time: what it selects, nobody else brings back meanwhile.
   concurrency = 1

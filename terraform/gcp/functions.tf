@@ -38,3 +38,17 @@ resource "google_project_iam_member" "kafka" {
   role     = "roles/managedkafka.client"
   member   = each.value
 }
+
+# Operators call as this account: its token can be made for one function, which a person's cannot.
+resource "google_service_account" "operator" {
+  account_id   = "${var.prefix}-operator"
+  display_name = "Questline operators"
+  depends_on   = [google_project_service.api]
+}
+
+resource "google_service_account_iam_member" "operator" {
+  for_each           = toset(var.operators)
+  service_account_id = google_service_account.operator.name
+  role               = "roles/iam.serviceAccountTokenCreator"
+  member             = each.value
+}

@@ -8,9 +8,9 @@ module "ml_trigger" {
   prefix        = local.function.prefix
   metrics_image = local.function.metrics_image
   image         = local.images["ml-trigger"]
-  invokers = {
-    push     = google_service_account.push.member
-    schedule = google_service_account.scheduler.member
+  callers = {
+    push     = google_service_account.push.email
+    schedule = google_service_account.scheduler.email
   }
 
   env = {
@@ -43,7 +43,7 @@ resource "google_cloud_scheduler_job" "ml_trigger" {
     http_method = "POST"
     oidc_token {
       service_account_email = google_service_account.scheduler.email
-      audience              = module.ml_trigger.uri
+      audience              = module.ml_trigger.audience
     }
   }
 }
@@ -63,7 +63,7 @@ resource "google_pubsub_subscription" "ml_trigger" {
     push_endpoint = "${module.ml_trigger.uri}/push"
     oidc_token {
       service_account_email = google_service_account.push.email
-      audience              = module.ml_trigger.uri
+      audience              = module.ml_trigger.audience
     }
   }
 

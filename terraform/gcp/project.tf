@@ -3,7 +3,8 @@
 locals {
   _apis = toset([
     "aiplatform", "artifactregistry", "bigquery", "billingbudgets", "cloudscheduler", "compute", "iam",
-    "managedkafka", "monitoring", "parametermanager", "pubsub", "run", "secretmanager", "storage",
+    "iamcredentials", "managedkafka", "monitoring", "parametermanager", "pubsub", "run", "secretmanager",
+    "storage",
   ])
 }
 

@@ -82,7 +82,7 @@ variable "log_id" {
 }
 
 variable "operators" {
-  description = "Who may reprocess dead letters and start a daily run by hand, as IAM members."
+  description = "Who may reprocess dead letters and start a daily run by hand, as the operator's account: IAM members."
   type        = list(string)
   default     = []
 

@@ -50,7 +50,7 @@ async fn main() -> anyhow::Result<()> {
         let stop = CancellationToken::new();
         let app = release::routes()
             .route("/metrics", get(|| async move { metrics.text() }))
-            .merge(routes(daily));
+            .merge(questline_environment::guarded(&env, routes(daily))?);
         let (head_timeout, drain) = (HEAD_TIMEOUT, SHUTDOWN / 2);
         let limits = ServeLimits { head_timeout, connections: CONNECTIONS, drain };
         let serving = tokio::spawn(serve::http(listener, app, limits, stop.clone()));

@@ -43,7 +43,7 @@ async fn main() -> anyhow::Result<()> {
         let Listen { host, port } = Listen::read(&env)?;
         let listener = TcpListener::bind((host, port)).await?;
         let stop = CancellationToken::new();
-        let app = release::routes().merge(routes(reprocess));
+        let app = release::routes().merge(questline_environment::guarded(&env, routes(reprocess))?);
         let (head_timeout, drain) = (HEAD_TIMEOUT, SHUTDOWN / 2);
         let limits = ServeLimits { head_timeout, connections: CONNECTIONS, drain };
         let serving = tokio::spawn(serve::http(listener, app, limits, stop.clone()));

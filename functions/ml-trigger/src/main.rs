@@ -45,7 +45,7 @@ async fn main() -> anyhow::Result<()> {
     let (listener, stop) = (TcpListener::bind((host, port)).await?, CancellationToken::new());
     let app = release::routes()
         .route("/metrics", get(|| async move { metrics.text() }))
-        .merge(platform::routes(trigger.clone()));
+        .merge(questline_environment::guarded(&env, platform::routes(trigger.clone()))?);
     let (head_timeout, drain) = (HEAD_TIMEOUT, SHUTDOWN / 2);
     let limits = ServeLimits { head_timeout, connections: CONNECTIONS, drain };
     let serving = tokio::spawn(serve::http(listener, app, limits, stop.clone()));

@@ -54,7 +54,8 @@ async fn main() -> anyhow::Result<()> {
     let limits = ServeLimits { head_timeout, connections: CONNECTIONS, drain };
     // A service of Cloud Run is called; a worker pool, like any other process, consumes.
     let working = if env.get("K_SERVICE").is_some() {
-        app = app.merge(platform::routes(delivered(rulebook)));
+        let routes = platform::routes(delivered(rulebook));
+        app = app.merge(questline_environment::guarded(&env, routes)?);
         None
     } else {
         let processor = Processor::new(rulebook, log.clone(), rows, metrics, clock, stop.clone());

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod aws;
+mod callers;
 mod log;
 #[cfg(feature = "outputs")]
 mod outputs;
@@ -9,6 +10,7 @@ mod secrets;
 #[cfg(feature = "warehouse")]
 mod warehouse;
 
+pub use callers::guarded;
 pub use log::{log, log_and_past};
 #[cfg(feature = "outputs")]
 pub use outputs::{features, ready};

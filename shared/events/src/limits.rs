@@ -203,6 +203,17 @@ pub const RESIDUE_PER_MILLION: i64 = 100;
 
 /// A call to AWS, all attempts together: a secret, a message.
 pub const AWS_CALL: Duration = Duration::from_secs(10);
+/// The keys by which Google signs tokens come within this time.
+pub const IDENTITY_KEYS_CALL: Duration = Duration::from_secs(5);
+/// Bytes of all of them: it has a handful, of less than 1 KiB each.
+pub const IDENTITY_KEYS_BYTES: usize = 64 << 10;
+/// They are kept this long: a key that Google has withdrawn verifies for no longer.
+pub const IDENTITY_KEYS_KEPT: Duration = Duration::from_secs(6 * 3_600);
+/// A key that is not among them is looked for this often at most, whoever names it.
+pub const IDENTITY_KEYS_PAUSE: Duration = Duration::from_secs(60);
+/// A caller's token may have expired this long ago: clocks differ.
+pub const IDENTITY_LEEWAY: Duration = Duration::from_secs(60);
+
 /// One attempt at a call to Google.
 pub const GOOGLE_ATTEMPT: Duration = Duration::from_secs(10);
 /// A call to Google is made again, while it is put off, for this long.

@@ -32,7 +32,8 @@ run "only_ingest_is_public" {
       module.daily_aggregate.email, module.ml_trigger.email, module.dashboard.email,
       google_service_account.scheduler.email, google_service_account.push.email,
       google_service_account.training.email, google_service_account.autoscaler.email,
-    ])) == 10
+      google_service_account.operator.email,
+    ])) == 11
     error_message = "Two share an account."
   }
 
@@ -73,6 +74,56 @@ run "schedules" {
   assert {
     condition     = google_cloud_scheduler_job.daily_aggregate.schedule == "*/5 2-3 * * *"
     error_message = "The daily run is not called every 5 minutes from 02:00 UTC."
+  }
+}
+
+run "callers_are_looked_at_twice" {
+  assert {
+    condition = alltrue([
+      for function in [module.dlq_reprocess, module.daily_aggregate, module.ml_trigger] :
+      toset([for email in split(",", function.env["QUESTLINE_CALLERS"]) : "serviceAccount:${email}"]) == toset(function.invokers)
+    ])
+    error_message = "A function does not take calls from those that IAM lets in, and from nobody else."
+  }
+
+  assert {
+    condition = alltrue([
+      for function in [module.dlq_reprocess, module.daily_aggregate, module.ml_trigger] :
+      function.env["QUESTLINE_AUDIENCE"] == function.audience && function.env["QUESTLINE_CALLERS_SIGNATURE"] == "platform"
+    ])
+    error_message = "A function wants tokens for something else than Cloud Run does, or a signature that Cloud Run removes."
+  }
+
+  assert {
+    condition = (
+      one(one(google_cloud_scheduler_job.daily_aggregate.http_target).oidc_token).audience == module.daily_aggregate.audience &&
+      one(one(google_cloud_scheduler_job.ml_trigger.http_target).oidc_token).audience == module.ml_trigger.audience &&
+      one(one(google_pubsub_subscription.ml_trigger.push_config).oidc_token).audience == module.ml_trigger.audience
+    )
+    error_message = "A schedule or a push asks for a token that is for something else."
+  }
+
+  assert {
+    condition = alltrue([
+      for caller in {
+        schedule  = [module.daily_aggregate, google_service_account.scheduler.email]
+        follow    = [module.ml_trigger, google_service_account.scheduler.email]
+        push      = [module.ml_trigger, google_service_account.push.email]
+        operators = [module.dlq_reprocess, google_service_account.operator.email]
+        by_hand   = [module.daily_aggregate, google_service_account.operator.email]
+      } : contains(caller[0].invokers, "serviceAccount:${caller[1]}")
+    ])
+    error_message = "Somebody who has to call may not."
+  }
+
+  assert {
+    condition     = [for member in google_service_account_iam_member.operator : member.member] == ["group:operators@example.com"]
+    error_message = "Operators cannot call as the account that may."
+  }
+
+  assert {
+    condition     = length(setintersection(["QUESTLINE_CALLERS", "QUESTLINE_CALLERS_SIGNATURE"], concat(keys(module.ingest.env), keys(module.dashboard.env)))) == 0
+    error_message = "A function whose callers are people, or everybody, takes their word for their signature."
   }
 }
 

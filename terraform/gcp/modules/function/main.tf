@@ -6,6 +6,19 @@ terraform {
   }
 }
 
+locals {
+  # What tokens of its callers are for: a name, since its address is not known before it is there.
+  audience = "${var.prefix}-${var.name}"
+
+  # IAM lets callers in by their tokens, and the function looks at the same tokens again. Cloud Run
+  # removes their signatures; that is said here, where nobody else may call without one.
+  identity = length(var.callers) == 0 ? {} : {
+    QUESTLINE_CALLERS           = join(",", values(var.callers))
+    QUESTLINE_AUDIENCE          = local.audience
+    QUESTLINE_CALLERS_SIGNATURE = "platform"
+  }
+}
+
 resource "google_service_account" "function" {
   project      = var.project
   account_id   = "${var.prefix}-${var.name}"
@@ -32,6 +45,7 @@ resource "google_cloud_run_v2_service" "function" {
   name                = "${var.prefix}-${var.name}"
   ingress             = var.ingress
   deletion_protection = false
+  custom_audiences    = length(var.callers) == 0 ? null : [local.audience]
 
   scaling {
     min_instance_count = var.instances.min
@@ -60,7 +74,7 @@ resource "google_cloud_run_v2_service" "function" {
 
       dynamic "env" {
         # By its name the lines of the log find their trace.
-        for_each = merge({ GOOGLE_CLOUD_PROJECT = var.project }, var.env)
+        for_each = merge({ GOOGLE_CLOUD_PROJECT = var.project }, local.identity, var.env)
         content {
           name  = env.key
           value = env.value
@@ -128,7 +142,7 @@ resource "google_cloud_run_v2_service" "function" {
 }
 
 resource "google_cloud_run_v2_service_iam_member" "invoker" {
-  for_each = var.invokers
+  for_each = merge(var.invokers, { for name, email in var.callers : name => "serviceAccount:${email}" })
   project  = var.project
   location = var.region
   name     = google_cloud_run_v2_service.function.name

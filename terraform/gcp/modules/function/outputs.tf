@@ -1,6 +1,19 @@
+output "audience" {
+  description = "What tokens of its callers are to be for."
+  value       = try(one(google_cloud_run_v2_service.function.custom_audiences), null)
+}
+
 output "email" {
   description = "Address of the function's account."
   value       = google_service_account.function.email
+}
+
+output "env" {
+  description = "Its environment variables that are no secrets."
+  value = {
+    for env in google_cloud_run_v2_service.function.template[0].containers[0].env :
+    env.name => env.value if length(env.value_source) == 0
+  }
 }
 
 output "invokers" {

@@ -1,3 +1,14 @@
+variable "callers" {
+  description = "Service accounts that may call it, by their addresses, each under a name of its own. It looks at their tokens itself, too."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = length(var.callers) == 0 || length(var.invokers) == 0
+    error_message = "callers and invokers are both set: the function would refuse whom IAM lets in."
+  }
+}
+
 variable "concurrency" {
   description = "Requests that one instance answers at a time."
   type        = number
@@ -40,7 +51,7 @@ variable "instances" {
 }
 
 variable "invokers" {
-  description = "Who may call it: IAM members, each under a name of its own."
+  description = "Who may call it, by IAM alone: IAM members, each under a name of its own."
   type        = map(string)
   default     = {}
 }

@@ -9,6 +9,7 @@ use std::{
 use questline_daily_aggregate::{DailyRun, Failure, Ports, Reach};
 use questline_events::limits::DAILY_CALL;
 use questline_runtime::{CancellationToken, clock::SystemClock, metrics::Metrics};
+use questline_stores::daily::Directory;
 
 use crate::processing::Warehouse;
 

@@ -53,6 +53,21 @@ run "rights_in_the_log" {
     ]) == toset(["User:${module.ingest.email}", "User:${module.dlq_reprocess.email}"])
     error_message = "Others than ingest and dlq-reprocess write raw events."
   }
+
+  assert {
+    condition = (
+      one([for entry in google_managed_kafka_acl.process["consumerGroup/process"].acl_entries : entry.principal if entry.operation == "READ"]) == "User:${google_service_account.process.email}" &&
+      one(google_managed_kafka_acl.onlooker.acl_entries).operation == "DESCRIBE"
+    )
+    error_message = "Others than process commit its offsets, or somebody commits as an onlooker."
+  }
+
+  assert {
+    condition = contains([
+      for entry in google_managed_kafka_acl.process["consumerGroup/process"].acl_entries : entry.principal if entry.operation == "DESCRIBE"
+    ], "User:${module.dlq_reprocess.email}")
+    error_message = "dlq-reprocess waits for processing, and may not ask how far it is."
+  }
 }
 
 run "archive" {

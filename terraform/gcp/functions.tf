@@ -29,6 +29,7 @@ locals {
     ingest        = module.ingest.member
     process       = google_service_account.process.member
     dlq-reprocess = module.dlq_reprocess.member
+    dashboard     = module.dashboard.member
   }
 }
 

@@ -7,7 +7,9 @@ locals {
   _topic_rights = {
     game-events-raw = {
       WRITE = [module.ingest.email, module.dlq_reprocess.email]
-      READ  = [google_service_account.process.email, local._kafka_agent]
+      READ = [
+        google_service_account.process.email, module.dashboard.email, local._kafka_agent,
+      ]
     }
     game-events-enriched = {
       WRITE = [google_service_account.process.email]

@@ -55,6 +55,22 @@ run "rights_in_the_log" {
   }
 
   assert {
+    condition = toset([
+      for entry in google_managed_kafka_acl.topic["game-events-raw"].acl_entries : entry.principal if entry.operation == "READ"
+    ]) == toset([for email in [google_service_account.process.email, module.dashboard.email, local._kafka_agent] : "User:${email}"])
+    error_message = "Raw records hold addresses of players: none but process, the dashboard and the archive's connector read them."
+  }
+
+  assert {
+    condition = flatten([
+      for acl in concat(values(google_managed_kafka_acl.topic), values(google_managed_kafka_acl.process)) : [
+        for entry in acl.acl_entries : "${acl.acl_id} ${entry.operation}" if entry.principal == "User:${module.dashboard.email}"
+      ]
+    ]) == ["topic/game-events-raw READ"]
+    error_message = "The dashboard may do more in the log than read raw events."
+  }
+
+  assert {
     condition = (
       one([for entry in google_managed_kafka_acl.process["consumerGroup/process"].acl_entries : entry.principal if entry.operation == "READ"]) == "User:${google_service_account.process.email}" &&
       one(google_managed_kafka_acl.onlooker.acl_entries).operation == "DESCRIBE"

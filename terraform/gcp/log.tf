@@ -8,7 +8,8 @@ locals {
     game-events-raw = {
       WRITE = [module.ingest.email, module.dlq_reprocess.email]
       READ = [
-        google_service_account.process.email, module.dashboard.email, local._kafka_agent,
+        google_service_account.process.email, google_service_account.replay.email, module.dashboard.email,
+        local._kafka_agent,
       ]
     }
     game-events-enriched = {
@@ -98,7 +99,7 @@ resource "google_managed_kafka_acl" "process" {
   for_each = {
     "consumerGroup/process" = {
       READ     = [google_service_account.process.email]
-      DESCRIBE = [google_service_account.process.email, module.dlq_reprocess.email]
+      DESCRIBE = [google_service_account.process.email, google_service_account.replay.email, module.dlq_reprocess.email]
     }
     "transactionalIdPrefixed/questline.process." = {
       WRITE    = [google_service_account.process.email]

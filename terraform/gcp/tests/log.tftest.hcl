@@ -57,17 +57,22 @@ run "rights_in_the_log" {
   assert {
     condition = toset([
       for entry in google_managed_kafka_acl.topic["game-events-raw"].acl_entries : entry.principal if entry.operation == "READ"
-    ]) == toset([for email in [google_service_account.process.email, module.dashboard.email, local._kafka_agent] : "User:${email}"])
-    error_message = "Raw records hold addresses of players: none but process, the dashboard and the archive's connector read them."
+      ]) == toset([
+      for email in [google_service_account.process.email, google_service_account.replay.email, module.dashboard.email, local._kafka_agent] :
+      "User:${email}"
+    ])
+    error_message = "Raw records hold addresses of players: none but process, a replay, the dashboard and the archive's connector read them."
   }
 
   assert {
-    condition = flatten([
-      for acl in concat(values(google_managed_kafka_acl.topic), values(google_managed_kafka_acl.process)) : [
-        for entry in acl.acl_entries : "${acl.acl_id} ${entry.operation}" if entry.principal == "User:${module.dashboard.email}"
-      ]
-    ]) == ["topic/game-events-raw READ"]
-    error_message = "The dashboard may do more in the log than read raw events."
+    condition = [
+      for email in [module.dashboard.email, google_service_account.replay.email] : flatten([
+        for acl in concat(values(google_managed_kafka_acl.process), values(google_managed_kafka_acl.topic)) : [
+          for entry in acl.acl_entries : "${acl.acl_id} ${entry.operation}" if entry.principal == "User:${email}"
+        ]
+      ])
+    ] == [["topic/game-events-raw READ"], ["consumerGroup/process DESCRIBE", "topic/game-events-raw READ"]]
+    error_message = "The dashboard or a replay may do more in the log than read raw events."
   }
 
   assert {
@@ -79,10 +84,11 @@ run "rights_in_the_log" {
   }
 
   assert {
-    condition = contains([
-      for entry in google_managed_kafka_acl.process["consumerGroup/process"].acl_entries : entry.principal if entry.operation == "DESCRIBE"
-    ], "User:${module.dlq_reprocess.email}")
-    error_message = "dlq-reprocess waits for processing, and may not ask how far it is."
+    condition = length(setsubtract(
+      [for email in [google_service_account.replay.email, module.dlq_reprocess.email] : "User:${email}"],
+      [for entry in google_managed_kafka_acl.process["consumerGroup/process"].acl_entries : entry.principal if entry.operation == "DESCRIBE"],
+    )) == 0
+    error_message = "A replay or dlq-reprocess waits for processing, and may not ask how far it is."
   }
 }
 

@@ -77,7 +77,10 @@ def describe(words, name, state):
 
 
 def update(words, name, state):
-    """A new revision, which has to answer its startup probe, as Cloud Run wants it."""
+    """A new revision, which has to answer its startup probe, as Cloud Run wants it; or a job."""
+    if "jobs" in words:
+        state["jobs"][name] = option(words, "--image")
+        return None
     revision = f"{name}-{option(words, '--revision-suffix')}"
     if "worker-pools" in words:
         state["revisions"][revision] = "works by itself"

@@ -2,6 +2,7 @@
 
 `process` answers nobody: it is a worker pool. Its new revision is given the instances, and has to take
 partitions up, or the revision before gets them back; what it did until then stands, exactly once.
+After it the job that replays gets the same image: what is judged anew is judged alike.
 """
 
 import re
@@ -121,6 +122,17 @@ def roll_out(steps, place, new, seconds):
         steps.cloud(*place.split(before))
         raise Failed(f"rolled back to {', '.join(before)}: {failed}") from failed
     steps.say(f"{place.revision} has all of it; before: {', '.join(before)}")
+    if place.works:
+        follow(steps, place)
+
+
+def follow(steps, place):
+    """A replay judges by the release that processes."""
+    job = ["gcloud", "run", "jobs", "update", f"{place.prefix}-replay", "--image", place.image]
+    try:
+        steps.cloud(*job, "--region", place.region, "--project", place.project)
+    except Failed as failed:
+        raise Failed(f"a replay would judge by the release before: {failed}") from failed
 
 
 def told(steps, place):

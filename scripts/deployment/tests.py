@@ -25,7 +25,7 @@ class Deploy(unittest.TestCase):
             shim.chmod(0o755)
         self.state(
             images={}, revisions={"old": "http://127.0.0.1:9"}, traffic={"old": 100}, tags={},
-            processes={}, environment={}, falls=False, assigned=True, errors="",
+            processes={}, jobs={}, environment={}, falls=False, assigned=True, errors="",
             versions={"1": {"release": "old", "zip": ""}}, live="1",
         )  # fmt: skip
 
@@ -109,9 +109,11 @@ class Deploy(unittest.TestCase):
         self.assertEqual(code, 0, said)
         self.assertIn("--no-promote", self.calls())
         self.assertNotIn("old", self.told()["traffic"])
-        self.state(traffic={"old": 100}, errors="process.fatal")
+        self.assertRegex(self.told()["jobs"]["questline-replay"], f"^{GCP}/process:[0-9a-f]{{12}}")
+        self.state(traffic={"old": 100}, jobs={}, errors="process.fatal")
         code, said = self.deploy("process", "gcp", "--watch", "0")
         self.assertEqual((code, self.told()["traffic"]), (1, {"old": 100}), said)
+        self.assertEqual(self.told()["jobs"], {}, "a replay judges by the release that processes")
 
     def test_a_version_on_lambda_is_asked_before_it_is_live(self):
         code, said = self.deploy("process", "aws")

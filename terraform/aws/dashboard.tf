@@ -1,18 +1,23 @@
 # ⑥ dashboard: what people look at; it only reads. Its address answers who is signed in to the account
-# and has the policy of outputs.viewers_policy.
+# and has the policy of outputs.viewers_policy. Of a raw record it shows the value as sent, never the
+# headers, which hold the address that it came from; an address within the value, which a server may send
+# of its players, is seen by viewers, as headers of dead letters are. That it only reads is up to its
+# code: Kafka has one user here.
 
 module "dashboard" {
   source      = "./modules/function"
   name        = "dashboard"
   shared      = local.function
   kms_key_arn = aws_kms_key.main.arn
+  network     = local.network
   # Longer than a stream of the page.
   timeout = 300
 
-  env = merge(local.google_env["dashboard"], {
+  env = merge(local.kafka_env, local.google_env["dashboard"], {
     QUESTLINE_WAREHOUSE         = module.warehouse.dataset
     QUESTLINE_DASHBOARD_VIEWERS = "platform"
   })
+  may = local.may_sign_in
 }
 
 resource "aws_lambda_function_url" "dashboard" {

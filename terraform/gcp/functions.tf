@@ -4,6 +4,7 @@ locals {
   # Public samples: a first apply works before anything is built. They answer, and do nothing.
   _sample_service = "us-docker.pkg.dev/cloudrun/container/hello"
   _sample_workers = "us-docker.pkg.dev/cloudrun/container/worker-pool"
+  _sample_job     = "us-docker.pkg.dev/cloudrun/container/job"
   _metrics_image  = "us-docker.pkg.dev/cloud-ops-agents-artifacts/cloud-run-gmp-sidecar/cloud-run-gmp-sidecar:1.2.0"
 
   images = {
@@ -28,7 +29,9 @@ locals {
   _kafka_clients = {
     ingest        = module.ingest.member
     process       = google_service_account.process.member
+    replay        = google_service_account.replay.member
     dlq-reprocess = module.dlq_reprocess.member
+    dashboard     = module.dashboard.member
   }
 }
 

@@ -7,7 +7,10 @@ locals {
   _topic_rights = {
     game-events-raw = {
       WRITE = [module.ingest.email, module.dlq_reprocess.email]
-      READ  = [google_service_account.process.email, local._kafka_agent]
+      READ = [
+        google_service_account.process.email, google_service_account.replay.email, module.dashboard.email,
+        local._kafka_agent,
+      ]
     }
     game-events-enriched = {
       WRITE = [google_service_account.process.email]
@@ -90,23 +93,46 @@ resource "google_managed_kafka_acl" "topic" {
   }
 }
 
-# Only processing commits offsets of its group, and only it writes under its transactional ids.
+# Only processing commits offsets of its group, and only it writes under its transactional ids. How far
+# it is, those ask who wait for it.
 resource "google_managed_kafka_acl" "process" {
   for_each = {
-    "consumerGroup/process"                      = ["READ", "DESCRIBE"]
-    "transactionalIdPrefixed/questline.process." = ["WRITE", "DESCRIBE"]
+    "consumerGroup/process" = {
+      READ     = [google_service_account.process.email]
+      DESCRIBE = [google_service_account.process.email, google_service_account.replay.email, module.dlq_reprocess.email]
+    }
+    "transactionalIdPrefixed/questline.process." = {
+      WRITE    = [google_service_account.process.email]
+      DESCRIBE = [google_service_account.process.email]
+    }
   }
   cluster  = google_managed_kafka_cluster.log.cluster_id
   location = var.region
   acl_id   = each.key
 
   dynamic "acl_entries" {
-    for_each = each.value
+    for_each = flatten([for operation, emails in each.value : [
+      for email in emails : { principal = "User:${email}", operation = operation }
+    ]])
     content {
-      principal       = "User:${google_service_account.process.email}"
-      operation       = acl_entries.value
+      principal       = acl_entries.value.principal
+      operation       = acl_entries.value.operation
       permission_type = "ALLOW"
       host            = "*"
     }
+  }
+}
+
+# Whoever reads without a group of its own looks for the coordinator of this one; nobody commits to it.
+resource "google_managed_kafka_acl" "onlooker" {
+  cluster  = google_managed_kafka_cluster.log.cluster_id
+  location = var.region
+  acl_id   = "consumerGroup/questline.onlooker"
+
+  acl_entries {
+    principal       = "User:*"
+    operation       = "DESCRIBE"
+    permission_type = "ALLOW"
+    host            = "*"
   }
 }

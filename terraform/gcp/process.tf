@@ -1,5 +1,17 @@
 # ② process: a worker pool that owns partitions of the raw topic, as many instances as the lag asks for.
 
+locals {
+  # What a replay is told, too, so that it judges alike.
+  process_env = merge(
+    local.kafka_env,
+    {
+      QUESTLINE_WAREHOUSE  = local.warehouse
+      GOOGLE_CLOUD_PROJECT = var.project
+    },
+    var.geo_database == "" ? {} : { QUESTLINE_GEO_DB = "/lookups/${var.geo_database}" },
+  )
+}
+
 resource "google_service_account" "process" {
   account_id   = "${var.prefix}-process"
   display_name = "Questline process"
@@ -61,15 +73,7 @@ resource "google_cloud_run_v2_worker_pool" "process" {
       }
 
       dynamic "env" {
-        for_each = merge(
-          local.kafka_env,
-          {
-            QUESTLINE_KAFKA_USER = google_service_account.process.email
-            QUESTLINE_WAREHOUSE  = local.warehouse
-            GOOGLE_CLOUD_PROJECT = var.project
-          },
-          var.geo_database == "" ? {} : { QUESTLINE_GEO_DB = "/lookups/${var.geo_database}" },
-        )
+        for_each = merge(local.process_env, { QUESTLINE_KAFKA_USER = google_service_account.process.email })
         content {
           name  = env.key
           value = env.value

@@ -16,6 +16,7 @@ module "warehouse" {
 
   readers = {
     process         = google_service_account.process.member
+    replay          = google_service_account.replay.member
     dlq-reprocess   = module.dlq_reprocess.member
     daily-aggregate = module.daily_aggregate.member
     ml-trigger      = module.ml_trigger.member

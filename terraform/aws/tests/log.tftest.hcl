@@ -67,3 +67,23 @@ run "no_secret_is_kept" {
     error_message = "Kafka's password is in a variable of a function."
   }
 }
+
+run "who_speaks_with_the_log" {
+  command = apply
+
+  assert {
+    condition = toset([
+      for function in [module.ingest, module.process, module.dlq_reprocess, module.daily_aggregate, module.ml_trigger, module.dashboard] :
+      function.name if contains(keys(one(function.function.environment).variables), "QUESTLINE_LOG")
+    ]) == toset([for function in [module.ingest, module.process, module.dlq_reprocess, module.dashboard] : function.name])
+    error_message = "The log is known to others than ingest, process, dlq-reprocess and the dashboard, or not to all of these. Raw records hold addresses of players."
+  }
+
+  assert {
+    condition = alltrue([
+      for function in [module.ingest, module.process, module.dlq_reprocess, module.daily_aggregate, module.ml_trigger, module.dashboard] :
+      (length(function.function.vpc_config) == 1) == contains(keys(one(function.function.environment).variables), "QUESTLINE_LOG")
+    ])
+    error_message = "A function is told of the log and cannot reach it, or the other way round."
+  }
+}

@@ -32,8 +32,8 @@ run "only_ingest_is_public" {
       module.daily_aggregate.email, module.ml_trigger.email, module.dashboard.email,
       google_service_account.scheduler.email, google_service_account.push.email,
       google_service_account.training.email, google_service_account.autoscaler.email,
-      google_service_account.operator.email,
-    ])) == 11
+      google_service_account.operator.email, google_service_account.replay.email,
+    ])) == 12
     error_message = "Two share an account."
   }
 
@@ -124,6 +124,62 @@ run "callers_are_looked_at_twice" {
   assert {
     condition     = length(setintersection(["QUESTLINE_CALLERS", "QUESTLINE_CALLERS_SIGNATURE"], concat(keys(module.ingest.env), keys(module.dashboard.env)))) == 0
     error_message = "A function whose callers are people, or everybody, takes their word for their signature."
+  }
+}
+
+run "replay" {
+  # Addresses of accounts are known after apply.
+  command = apply
+
+  variables {
+    geo_database = "country.mmdb"
+  }
+
+  assert {
+    condition = {
+      for volume in google_cloud_run_v2_job.replay.template[0].template[0].volumes :
+      volume.name => [volume.gcs[0].bucket, volume.gcs[0].read_only]
+      } == {
+      archive = [google_storage_bucket.archive.name, true]
+      lookups = [google_storage_bucket.lookups.name, true]
+    }
+    error_message = "A replay has not the archive and the lookups, or could write them."
+  }
+
+  assert {
+    condition     = length(setsubtract([for member in google_storage_bucket_iam_member.replay : member.role], ["roles/storage.objectViewer"])) == 0
+    error_message = "A replay may do more with a bucket than read it."
+  }
+
+  assert {
+    condition = (
+      google_cloud_run_v2_job.replay.template[0].template[0].max_retries == 0 &&
+      google_cloud_run_v2_job.replay.template[0].task_count == 1
+    )
+    error_message = "A replay runs more than once for one request."
+  }
+
+  assert {
+    condition = {
+      for env in google_cloud_run_v2_job.replay.template[0].template[0].containers[0].env : env.name => env.value
+      } == merge(
+      { for env in google_cloud_run_v2_worker_pool.process.template[0].containers[0].env : env.name => env.value },
+      { QUESTLINE_KAFKA_USER = google_service_account.replay.email, QUESTLINE_REPLAY = "{}" },
+    )
+    error_message = "A replay is told something else than processing, or would consume where no request is given."
+  }
+
+  assert {
+    condition     = one(distinct([for member in google_cloud_run_v2_job_iam_member.replay : member.member])) == google_service_account.operator.member
+    error_message = "Others than operators start a replay."
+  }
+
+  assert {
+    condition = length(setsubtract(
+      ["events", "events_dlq", "ledger", "touched_days", "staged_events", "staged_events_dlq", "staged_ledger", "staged_positions"],
+      keys(google_bigquery_table_iam_member.replay),
+    )) == 0
+    error_message = "A replay may not write what it replaces, or puts aside."
   }
 }
 

@@ -53,6 +53,43 @@ run "rights_in_the_log" {
     ]) == toset(["User:${module.ingest.email}", "User:${module.dlq_reprocess.email}"])
     error_message = "Others than ingest and dlq-reprocess write raw events."
   }
+
+  assert {
+    condition = toset([
+      for entry in google_managed_kafka_acl.topic["game-events-raw"].acl_entries : entry.principal if entry.operation == "READ"
+      ]) == toset([
+      for email in [google_service_account.process.email, google_service_account.replay.email, module.dashboard.email, local._kafka_agent] :
+      "User:${email}"
+    ])
+    error_message = "Raw records hold addresses of players: none but process, a replay, the dashboard and the archive's connector read them."
+  }
+
+  assert {
+    condition = [
+      for email in [module.dashboard.email, google_service_account.replay.email] : flatten([
+        for acl in concat(values(google_managed_kafka_acl.process), values(google_managed_kafka_acl.topic)) : [
+          for entry in acl.acl_entries : "${acl.acl_id} ${entry.operation}" if entry.principal == "User:${email}"
+        ]
+      ])
+    ] == [["topic/game-events-raw READ"], ["consumerGroup/process DESCRIBE", "topic/game-events-raw READ"]]
+    error_message = "The dashboard or a replay may do more in the log than read raw events."
+  }
+
+  assert {
+    condition = (
+      one([for entry in google_managed_kafka_acl.process["consumerGroup/process"].acl_entries : entry.principal if entry.operation == "READ"]) == "User:${google_service_account.process.email}" &&
+      one(google_managed_kafka_acl.onlooker.acl_entries).operation == "DESCRIBE"
+    )
+    error_message = "Others than process commit its offsets, or somebody commits as an onlooker."
+  }
+
+  assert {
+    condition = length(setsubtract(
+      [for email in [google_service_account.replay.email, module.dlq_reprocess.email] : "User:${email}"],
+      [for entry in google_managed_kafka_acl.process["consumerGroup/process"].acl_entries : entry.principal if entry.operation == "DESCRIBE"],
+    )) == 0
+    error_message = "A replay or dlq-reprocess waits for processing, and may not ask how far it is."
+  }
 }
 
 run "archive" {

@@ -49,8 +49,13 @@ fn closed(directory: &Path, variables: &[(&str, String)]) -> Output {
         .unwrap()
 }
 
+/// What a job said.
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&[&*output.stdout, &*output.stderr].concat()).into_owned()
+}
+
 fn ended_well(output: &Output) {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(output.status.success(), "{}", said(output));
 }
 
 /// The message that lies in a directory.
@@ -104,7 +109,7 @@ async fn google_is_handed_what_a_directory_is_and_a_folder_without_its_manifest_
     // Half of a new folder is none: nobody takes the old manifest for what lies there now.
     google.known().refused = Some("part-0.parquet");
     let refused = closed(&handed, &variables);
-    let said = String::from_utf8_lossy(&refused.stdout).into_owned();
+    let said = said(&refused);
     assert!(!refused.status.success() && said.contains("gs://game-features"), "{said}");
     let known = google.known();
     assert!(known.objects.contains_key(&object(&part)));
@@ -162,6 +167,6 @@ async fn amazon_is_told_that_metrics_are_ready() {
     // A topic that is not there is said, and the day's step has failed.
     let gone = [variables.as_slice(), &[("QUESTLINE_METRICS_READY", format!("sns:{topic}-gone"))]];
     let refused = closed(&told, &gone.concat());
-    let said = String::from_utf8_lossy(&refused.stdout).into_owned();
+    let said = said(&refused);
     assert!(!refused.status.success() && said.contains("metrics_ready"), "{said}");
 }

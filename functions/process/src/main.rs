@@ -21,8 +21,7 @@ use tokio::net::TcpListener;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     telemetry::start(tracing::level_filters::LevelFilter::INFO);
-    let mut signals = Signals::listen()?;
-    let env = questline_environment::variables().await?;
+    let (mut signals, env) = (Signals::listen()?, questline_environment::variables().await?);
     let (log, past) = questline_environment::log_and_past(&env).await?;
     let warehouse = questline_environment::warehouse_to_write(&env).await?;
     let (rulebook, metrics) = (Rulebook::read(&env)?, Arc::new(Metrics::default()));

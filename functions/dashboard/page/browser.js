@@ -93,7 +93,7 @@ function controls(reasons) {
   const element = h(
     "form",
     { class: "filters small", "aria-label": "Which events", onsubmit: (event) => event.preventDefault() },
-    field("Player", h("input", { name: "user", type: "search", placeholder: "user_id", maxlength: 128, size: 14, autocomplete: "off" })),
+    field("Player", h("input", { name: "user", type: "search", placeholder: "user_id", maxlength: 128, size: 11, autocomplete: "off" })),
     field("Type", h("select", { name: "type" }, options(kinds))),
     field("Verdict", h("select", { name: "verdict" }, options(verdicts))),
     field("Release", h("input", { name: "release", type: "search", placeholder: "app_version", maxlength: 64, size: 9, autocomplete: "off" })),

@@ -41,7 +41,7 @@ async function verdict(text, since) {
 }
 
 export function start({ ingest, key }) {
-  const body = h("textarea", { name: "event", rows: 14, spellcheck: "false", "aria-label": "The event, as JSON" });
+  const body = h("textarea", { name: "event", rows: 18, spellcheck: "false", "aria-label": "The event, as JSON" });
   const pick = h("select", { name: "example" }, Object.keys(EXAMPLES).map((name) => h("option", {}, name)));
   const secret = h("input", { name: "key", value: key, autocomplete: "off", size: 12, required: true });
   const said = h("div", { class: "said", role: "status", "aria-live": "polite" });

@@ -25,14 +25,16 @@ export function table({ columns, rows }, caption) {
 }
 
 /**
- * `question()` gives name and parameters; `draw(body, answer)` shows the answer; `every` are the
+ * `note` are words, or what gives them; `question()` gives name and parameters; `draw(body, answer)` shows the answer; `every` are the
  * seconds between two looks; `tell` hears of every answer.
  */
 export function panel(section, { title, note, question, draw, empty, every = 15, wide, tell, controls }) {
   const body = h("div", { class: "body" });
   const state = h("p", { class: "word", role: "status" }, "Asking…");
   const numbers = h("details", { class: "numbers" });
-  const head = h("header", {}, h("h3", {}, title), note ? h("p", {}, note) : null, controls);
+  const words = typeof note === "function" ? note : () => note;
+  const noted = note ? h("p", {}, words()) : null;
+  const head = h("header", {}, h("h3", {}, title), noted, controls);
   const element = h("article", { class: `panel${wide ? " wide" : ""}`, "aria-label": title, "aria-busy": "true" }, head, state, body, numbers);
   let [visible, timer, turn, last] = [false, undefined, 0, undefined];
 
@@ -57,6 +59,7 @@ export function panel(section, { title, note, question, draw, empty, every = 15,
       element.dataset.state = none ? "empty" : "filled";
       state.textContent = none ? empty : "";
       body.hidden = none;
+      if (noted) noted.textContent = words();
       if (!none) draw(body, answer);
       tell?.(answer);
       write();

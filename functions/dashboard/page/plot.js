@@ -45,6 +45,9 @@ function series({ label, colour, dash, fill, bars, format = short, width = 2 }) 
   };
 }
 
+/** How a line's mark is dashed in the legend. */
+const mark = ([on] = []) => (on === undefined ? "solid" : on < 4 ? "dotted" : "dashed");
+
 /**
  * Keeps a plot in `body`: made once, then given new data. `x` is in seconds, or in places of `labels`;
  * `span` are the ends of the axis, whatever there is to show; a `daily` one has a bar's room at them.
@@ -70,7 +73,7 @@ export function plot(body, { title, x, lines, height = 220, labels, format = sho
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     cursor: { y: false, points: { size: 7 } },
     hooks: { ready: [(made) => latest(made)] },
-    legend: { live: true },
+    legend: { live: true, markers: { dash: (_, at) => mark(lines[at - 1]?.dash) } },
     scales: {
       x: { time: !labels, range: (_, min, most) => (labels ? [min - 0.6, most + 0.6] : (keep.span ?? (daily ? [min - DAY / 2, most + DAY / 2] : [min, Math.max(most, min + 1)]))) },
       y: { range: (_, min, most) => [Math.min(0, min), max ?? Math.max(1e-9, most) * 1.12] },

@@ -71,8 +71,8 @@ export function start({ ingest, key }) {
       else if (found.verdict === "accepted") tell("good", `Accepted: a row after ${seconds} s.`);
       else tell("bad", `A dead letter after ${seconds} s: `, h("b", {}, found.verdict), found.detail ? [", at ", h("code", {}, quoted(found.detail))].flat() : "", ".");
       fresh();
-    } catch {
-      tell("bad", "Nobody answers there. Is the stack running?");
+    } catch (error) {
+      tell("bad", error instanceof TypeError ? "Nobody answers there. Is the stack running?" : `Its verdict is not to be had: ${error.message}`);
     }
   }
 

@@ -3,7 +3,7 @@
 
 import { h, quoted } from "./dom.js";
 import * as filters from "./filters.js";
-import { address, ask } from "./source.js";
+import { address, ask, Silent } from "./source.js";
 
 const seen = new Map();
 const eyes = new IntersectionObserver(
@@ -55,6 +55,7 @@ export function panel(section, { title, note, question, draw, empty, every = 15,
       const answer = await ask(asked.name, asked.parameters);
       if (mine !== turn) return;
       last = { question: asked, answer };
+      numbers.hidden = false;
       const none = answer.rows.length === 0;
       element.dataset.state = none ? "empty" : "filled";
       state.textContent = none ? empty : "";
@@ -66,7 +67,8 @@ export function panel(section, { title, note, question, draw, empty, every = 15,
     } catch (error) {
       if (mine !== turn) return;
       element.dataset.state = "broken";
-      state.textContent = error.message;
+      state.textContent = error instanceof Silent ? error.message : `Not to be had: ${error.message}. It is asked for again in ${every} seconds.`;
+      numbers.hidden = !last;
     }
     element.removeAttribute("aria-busy");
     timer = setTimeout(look, every * 1000);

@@ -148,7 +148,7 @@ function history(panels, facts) {
       });
     },
   });
-  facts.on(({ day, quality }) => {
+  facts.on(({ day, quality, runs = [] }) => {
     if (day) {
       const sum = (name) => day.reduce((total, row) => total + row[name], 0);
       const judged = sum("read") + sum("rejected");
@@ -156,6 +156,8 @@ function history(panels, facts) {
       show("errors", judged ? share(wrong / judged) : "–", judged ? `${count(wrong)} of ${count(judged)} in 24 hours` : "nothing in 24 hours");
       show("volume", short(sum("accepted")), `events became rows; ${count(sum("duplicate"))} came again`);
     }
-    if (quality) show("quality", count(quality.length), quality.length ? "checks of the last 8 days did not pass" : "all checks of the last 8 days passed");
+    const checked = runs.some(({ step, state }) => step === "quality_results" && state === "done");
+    if (quality?.length) show("quality", count(quality.length), "checks of the last 8 days did not pass");
+    else if (quality) show("quality", checked ? "0" : "–", checked ? "no check of the last 8 days has failed" : "no day of the last 8 is checked yet");
   });
 }

@@ -11,8 +11,14 @@ const STILL = 10;
 const order = { critical: 0, high: 1, warning: 2 };
 
 export function alerts(facts, now) {
-  const found = [...ofSamples(facts.samples ?? []), ...ofDay(facts, now), ...ofLedger(facts.residue ?? []), ...ofRuns(facts)];
+  const found = [...ofAsking(facts), ...ofSamples(facts.samples ?? []), ...ofDay(facts, now), ...ofLedger(facts.residue ?? []), ...ofRuns(facts)];
   return found.sort((a, b) => order[a.level] - order[b.level]);
+}
+
+/** Facts that cannot be asked for are no good news. */
+function ofAsking({ blind }) {
+  if (!blind) return [];
+  return [{ level: "high", text: `What alerts are told from is not to be had: ${blind}.`, mend: "Older figures may stand here until it answers again." }];
 }
 
 function ofSamples(samples) {

@@ -8,6 +8,8 @@ import { record, rows as rowsOf, stream } from "./source.js";
 import * as types from "./types.js";
 
 const KEEP = 200;
+/** The filters of this section alone. */
+const NARROW = ["user", "type", "verdict", "release"];
 /** Columns that tell what became of an event, in the order in which people look for them. */
 const BECAME = ["event_name", "timestamp", "country", "device_category", "device_tier", "level_id", "moves_used", "time_seconds", "duration_sec", "price_usd", "transaction_id", "session_id", "platform", "app_version", "is_paying_user", "days_since_install", "app_id"];
 
@@ -93,14 +95,13 @@ function controls(reasons) {
   const element = h(
     "form",
     { class: "filters small", "aria-label": "Which events", onsubmit: (event) => event.preventDefault() },
-    field("Player", h("input", { name: "user", type: "search", placeholder: "user_id", maxlength: 128, size: 14, autocomplete: "off" })),
+    field("Player", h("input", { name: "user", type: "search", placeholder: "user_id", maxlength: 128, size: 11, autocomplete: "off" })),
     field("Type", h("select", { name: "type" }, options(kinds))),
     field("Verdict", h("select", { name: "verdict" }, options(verdicts))),
     field("Release", h("input", { name: "release", type: "search", placeholder: "app_version", maxlength: 64, size: 9, autocomplete: "off" })),
   );
-  const names = ["user", "type", "verdict", "release"];
-  const show = () => names.forEach((name) => (element.elements[name].value = filters.get(name)));
-  element.addEventListener("change", () => filters.set(Object.fromEntries(names.map((name) => [name, element.elements[name].value]))));
+  const show = () => NARROW.forEach((name) => (element.elements[name].value = filters.get(name)));
+  element.addEventListener("change", () => filters.set(Object.fromEntries(NARROW.map((name) => [name, element.elements[name].value]))));
   show();
   return element;
 }
@@ -128,7 +129,8 @@ export function start(section, { reasons, form: where, records: log }) {
     const known = new Set([...list.children].map((element) => element.dataset.place));
     list.prepend(...news.filter((row) => !known.has(place(row))).map(line));
     while (list.children.length > KEEP) list.lastElementChild.remove();
-    word.textContent = list.children.length ? "" : "No event fits. Type and release filter what became a row: a dead letter has neither.";
+    const none = NARROW.some(filters.get) ? "No event fits. Type and release filter what became a row: a dead letter has neither." : "No event has come in this range.";
+    word.textContent = list.children.length ? "" : none;
   };
   pause.addEventListener("click", () => {
     held = !held;

@@ -68,6 +68,12 @@ export function bucket([from, to]) {
   return [60, 300, 900, 3600, 86400].find((size) => (to - from) / size <= 400) ?? 86400;
 }
 
+/** What a number of a plot is of: so much in one bucket. */
+export function per([from, to]) {
+  const size = bucket([from, to]);
+  return { 60: "a minute", 3600: "an hour", 86400: "a day" }[size] ?? `in ${size / 60} minutes`;
+}
+
 /** The start of every bucket of a range: one without a row is a zero, not a gap. */
 export function buckets([from, to], size) {
   const starts = [];

@@ -41,7 +41,7 @@ async function verdict(text, since) {
 }
 
 export function start({ ingest, key }) {
-  const body = h("textarea", { name: "event", rows: 14, spellcheck: "false", "aria-label": "The event, as JSON" });
+  const body = h("textarea", { name: "event", rows: 18, spellcheck: "false", "aria-label": "The event, as JSON" });
   const pick = h("select", { name: "example" }, Object.keys(EXAMPLES).map((name) => h("option", {}, name)));
   const secret = h("input", { name: "key", value: key, autocomplete: "off", size: 12, required: true });
   const said = h("div", { class: "said", role: "status", "aria-live": "polite" });
@@ -71,8 +71,8 @@ export function start({ ingest, key }) {
       else if (found.verdict === "accepted") tell("good", `Accepted: a row after ${seconds} s.`);
       else tell("bad", `A dead letter after ${seconds} s: `, h("b", {}, found.verdict), found.detail ? [", at ", h("code", {}, quoted(found.detail))].flat() : "", ".");
       fresh();
-    } catch {
-      tell("bad", "Nobody answers there. Is the stack running?");
+    } catch (error) {
+      tell("bad", error instanceof TypeError ? "Nobody answers there. Is the stack running?" : `Its verdict is not to be had: ${error.message}`);
     }
   }
 

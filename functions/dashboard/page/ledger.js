@@ -17,6 +17,7 @@ const STATES = {
   unproved: ["?", "unproved: a boot ended without its closing mark"],
   open: ["·", "open: not everything of it is processed yet"],
   proved: ["", "proved: nothing is missing"],
+  none: ["", "nothing is written down"],
 };
 
 const stateOf = (row) => (row.residue !== 0 ? "lost" : row.unproved ? "unproved" : row.open ? "open" : "proved");

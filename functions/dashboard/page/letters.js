@@ -33,7 +33,7 @@ function reasons(body, { rows }, choose) {
       h("td", { class: "number bar warm", "--part": `${(100 * row.written) / most}%` }, count(row.written)),
       h("td", { class: "number" }, count(row.waiting)),
       h("td", { class: "number" }, count(row.held)),
-      h("td", {}, moment(row.last_at).slice(5)),
+      h("td", { class: "when" }, moment(row.last_at).slice(5, 16)),
     ),
   );
   const head = ["Reason", "Letters", "Waiting", "Held", "Last"].map((name, at) => h("th", { scope: "col", class: at > 0 && at < 4 ? "number" : null }, name));

@@ -8,20 +8,23 @@ import { plot } from "./plot.js";
 
 const question = () => ({ name: "level_metrics/levels", parameters: { ...filters.days(), most: 500 } });
 const HARDEST = 12;
+/** A level that somebody tried once is not a hard one. */
+const TRIED = 30;
 
 function bar(value) {
   return h("td", { class: "number bar", "--part": `${Math.round(1000 * (value ?? 0)) / 10}%` }, share(value));
 }
 
 function hardest(body, { rows }) {
-  const head = ["Level", "Pass rate", "Starts", "Passed", "Retry rate", "Moves", "Player days"];
-  const lines = rows.slice(0, HARDEST).map((row) =>
+  const head = ["Level", "Pass rate", "Attempts", "Passed", "Retry rate", "Mean moves", "Player days"];
+  const tried = rows.filter((row) => row.attempts >= TRIED);
+  const lines = (tried.length ? tried : rows).slice(0, HARDEST).map((row) =>
     h(
       "tr",
       {},
       h("th", { scope: "row" }, quoted(row.level_id)),
       bar(row.pass_rate),
-      h("td", { class: "number" }, count(row.starts)),
+      h("td", { class: "number" }, count(row.attempts)),
       h("td", { class: "number" }, count(row.completions)),
       bar(row.retry_rate),
       h("td", { class: "number" }, one(row.avg_moves)),
@@ -52,6 +55,6 @@ export function start(section) {
   const panels = h("div", { class: "panels" });
   section.append(panels);
   const empty = "No level was played in these days.";
-  panel(panels, { title: "The hardest levels", note: "whole days, at least the last 14", question, empty, every: 30, draw: hardest });
-  panel(panels, { title: "Funnel", note: "in the order of play", question, empty, every: 30, draw: funnel });
+  panel(panels, { title: "The hardest levels", note: `whole days, at least the last 14; of ${TRIED} attempts or more`, question, empty, every: 30, draw: hardest });
+  panel(panels, { title: "Funnel", note: "attempts at every level, in the order of play, and how many passed", question, empty, every: 30, draw: funnel });
 }

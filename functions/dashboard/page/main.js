@@ -12,7 +12,7 @@ import * as minutes from "./minutes.js";
 import * as players from "./players.js";
 import * as pulse from "./pulse.js";
 import * as runs from "./runs.js";
-import { ask, page } from "./source.js";
+import { ask, page, Silent } from "./source.js";
 import * as types from "./types.js";
 
 const DAY = 86_400;
@@ -68,15 +68,18 @@ async function watch(known) {
     runs: ["pipeline_runs/steps", days],
     quality: ["quality_results/broken", days],
   };
+  let blind = null;
   await Promise.all(
     Object.entries(asked).map(async ([name, [question, parameters]]) => {
       try {
         known.set({ [name]: (await ask(question, parameters)).rows });
-      } catch {
-        // The panels say what is wrong.
+      } catch (error) {
+        // Where nobody answers at all, the banner says so.
+        if (!(error instanceof Silent)) blind = error.message;
       }
     }),
   );
+  known.set({ blind });
   setTimeout(() => watch(known), FACTS);
 }
 

@@ -13,7 +13,7 @@ export function start(section) {
   panel(panels, {
     title: "Events by type",
     wide: true,
-    note: "closed days are exact; open days are exact within the deduplication window",
+    note: () => `events ${filters.per(filters.range())}; closed days are exact, open days within the deduplication window`,
     question: () => ({ name: "events_1min/by_type", parameters: { ...filters.common(), bucket_seconds: filters.bucket(filters.range()) } }),
     empty: "No event happened in this range.",
     every: 5,

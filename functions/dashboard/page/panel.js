@@ -3,7 +3,7 @@
 
 import { h, quoted } from "./dom.js";
 import * as filters from "./filters.js";
-import { address, ask } from "./source.js";
+import { address, ask, Silent } from "./source.js";
 
 const seen = new Map();
 const eyes = new IntersectionObserver(
@@ -25,14 +25,16 @@ export function table({ columns, rows }, caption) {
 }
 
 /**
- * `question()` gives name and parameters; `draw(body, answer)` shows the answer; `every` are the
+ * `note` are words, or what gives them; `question()` gives name and parameters; `draw(body, answer)` shows the answer; `every` are the
  * seconds between two looks; `tell` hears of every answer.
  */
 export function panel(section, { title, note, question, draw, empty, every = 15, wide, tell, controls }) {
   const body = h("div", { class: "body" });
   const state = h("p", { class: "word", role: "status" }, "Asking…");
   const numbers = h("details", { class: "numbers" });
-  const head = h("header", {}, h("h3", {}, title), note ? h("p", {}, note) : null, controls);
+  const words = typeof note === "function" ? note : () => note;
+  const noted = note ? h("p", {}, words()) : null;
+  const head = h("header", {}, h("h3", {}, title), noted, controls);
   const element = h("article", { class: `panel${wide ? " wide" : ""}`, "aria-label": title, "aria-busy": "true" }, head, state, body, numbers);
   let [visible, timer, turn, last] = [false, undefined, 0, undefined];
 
@@ -53,17 +55,20 @@ export function panel(section, { title, note, question, draw, empty, every = 15,
       const answer = await ask(asked.name, asked.parameters);
       if (mine !== turn) return;
       last = { question: asked, answer };
+      numbers.hidden = false;
       const none = answer.rows.length === 0;
       element.dataset.state = none ? "empty" : "filled";
       state.textContent = none ? empty : "";
       body.hidden = none;
+      if (noted) noted.textContent = words();
       if (!none) draw(body, answer);
       tell?.(answer);
       write();
     } catch (error) {
       if (mine !== turn) return;
       element.dataset.state = "broken";
-      state.textContent = error.message;
+      state.textContent = error instanceof Silent ? error.message : `Not to be had: ${error.message}. It is asked for again in ${every} seconds.`;
+      numbers.hidden = !last;
     }
     element.removeAttribute("aria-busy");
     timer = setTimeout(look, every * 1000);

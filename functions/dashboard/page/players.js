@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import * as filters from "./filters.js";
-import { count, share, short, usd, usdFine } from "./format.js";
+import { count, plural, share, short, usd, usdFine } from "./format.js";
 import { panel } from "./panel.js";
 import { plot } from "./plot.js";
 import { ask } from "./source.js";
@@ -18,6 +18,12 @@ function provisional(body, rows) {
     const all = open === rows.length ? "These days are" : open === 1 ? "The last day is" : `${open} of these days are`;
     body.append(h("p", { class: "provisional" }, `${all} provisional: not closed by the daily run yet, counted from the rows as received.`));
   }
+}
+
+/** Who was first seen a day ago, or a week, may still come back today. */
+function unfinished(body, rows) {
+  body.querySelector(".provisional")?.remove();
+  if (rows.at(-1).provisional) body.append(h("p", { class: "provisional" }, "The last point of each line is provisional: its day of return is not closed yet."));
 }
 
 function inner(body) {
@@ -50,7 +56,7 @@ function retention(body, { rows }) {
       { label: "day 7", colour: "--plot-2", dash: [6, 4], values: values(rows, "d7_retention") },
     ],
   });
-  provisional(body, rows);
+  unfinished(body, rows);
 }
 
 function revenue(body, { rows }) {
@@ -89,7 +95,7 @@ function means(body, { rows }) {
     ],
   });
   const sum = (name) => rows.reduce((total, row) => total + row[name], 0);
-  const payers = `${count(sum("payers"))} payers by day in all, ${count(sum("purchases"))} purchases`;
+  const payers = `${plural(sum("purchases"), "purchase")} in all, on ${plural(sum("payers"), "player day")}`;
   body.querySelector(".sum")?.remove();
   body.append(h("p", { class: "sum" }, rows.every((row) => row.arpdau === null) ? `${payers}. Means are told where one app, and one platform and country or all of them, are asked for.` : `${payers}.`));
   provisional(body, rows);

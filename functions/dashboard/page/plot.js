@@ -1,7 +1,7 @@
 // Plots over time, by uPlot: in the page's colours, and reachable by keyboard.
 
 import { h } from "./dom.js";
-import { short } from "./format.js";
+import { count, short } from "./format.js";
 
 // uPlot's own are of twelve hours. Each: seconds of a step, the text, and what is added at a new year,
 // a new month, a new day.
@@ -13,6 +13,8 @@ const TIMES = [
   [60, "{HH}:{mm}", day, null, day, null, null, null, 1],
   [1, "{HH}:{mm}:{ss}", day, null, day, null, null, null, 1],
 ];
+/** Steps of what is counted: there is no half of an event. */
+const WHOLE = Array.from({ length: 12 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat();
 const DAY = 86_400;
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const plots = new Set();
@@ -45,6 +47,9 @@ function series({ label, colour, dash, fill, bars, format = short, width = 2 }) 
   };
 }
 
+/** How a line's mark is dashed in the legend. */
+const mark = ([on] = []) => (on === undefined ? "solid" : on < 4 ? "dotted" : "dashed");
+
 /**
  * Keeps a plot in `body`: made once, then given new data. `x` is in seconds, or in places of `labels`;
  * `span` are the ends of the axis, whatever there is to show; a `daily` one has a bar's room at them.
@@ -70,14 +75,14 @@ export function plot(body, { title, x, lines, height = 220, labels, format = sho
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     cursor: { y: false, points: { size: 7 } },
     hooks: { ready: [(made) => latest(made)] },
-    legend: { live: true },
+    legend: { live: true, markers: { dash: (_, at) => mark(lines[at - 1]?.dash) } },
     scales: {
-      x: { time: !labels, range: (_, min, most) => (labels ? [min - 0.6, most + 0.6] : (keep.span ?? (daily ? [min - DAY / 2, most + DAY / 2] : [min, Math.max(most, min + 1)]))) },
-      y: { range: (_, min, most) => [Math.min(0, min), max ?? Math.max(1e-9, most) * 1.12] },
+      x: { time: !labels, range: (_, min, most) => (labels ? [min - 0.6, most + 0.6] : (keep.span ?? (daily ? [min - DAY / 2, most + DAY / 2] : [min, Math.max(most, min + 10)]))) },
+      y: { range: (_, min, most) => [Math.min(0, min), max ?? (most > 0 ? most * 1.12 : 4)] },
     },
     axes: [
       axis(labels ? { values: (_, places) => places.map((place) => keep.labels[place] ?? ""), space: 44 } : { values: TIMES, space: 70 }),
-      axis({ size: 52, gap: 4, values: (_, values) => values.map((value) => format(value)), space: 36 }),
+      axis({ ...(format === short || format === count ? { incrs: WHOLE } : {}), size: 52, gap: 4, values: (_, values) => values.map((value) => format(value)), space: 36 }),
     ],
     series: [
       labels

@@ -10,6 +10,9 @@ import { stream } from "./source.js";
 const KEEP = 300;
 /** A figure that moves every second cannot be read: it is the mean of so many. */
 const MEAN = 10;
+/** What is so many times higher than all of the last minute would leave that minute flat. */
+const BURST = 20;
+const MINUTE = 60;
 
 const tiles = {};
 
@@ -39,6 +42,17 @@ const mean = (values) => {
   return known.length ? known.reduce((sum, value) => sum + value, 0) / known.length : 0;
 };
 
+const most = (values) => Math.max(0, ...values);
+
+/** How many of the latest samples are shown: a burst before the last minute is told, not drawn. */
+function shown(lines, note) {
+  const top = most(lines.flat());
+  const calm = most(lines.flatMap((line) => line.slice(-MINUTE)));
+  const burst = calm > 0 && top > BURST * calm;
+  note.textContent = burst ? `the last minute; up to ${short(top)} in the minutes before` : "the last five minutes";
+  return burst ? MINUTE : KEEP;
+}
+
 export function start(section, facts, hasPulse) {
   const alerts = h("div", { class: "alerts", "aria-live": "polite" });
   section.append(
@@ -54,20 +68,21 @@ export function start(section, facts, hasPulse) {
     ),
   );
   const live = h("div", { class: "body" });
+  const note = h("p", {}, "the last five minutes");
   const panels = h("div", { class: "panels" });
   section.append(panels);
-  const element = h("article", { class: "panel", "aria-label": "Events a second, live" }, h("header", {}, h("h3", {}, "Events a second"), h("p", {}, "the last five minutes")), live);
+  const element = h("article", { class: "panel", "aria-label": "Events a second, live" }, h("header", {}, h("h3", {}, "Events a second"), note), live);
   panels.append(element);
   history(panels, facts);
   if (!hasPulse) {
     live.replaceChildren(h("p", { class: "word" }, "This dashboard stands apart from what ingests and processes: live figures are in its platform's monitoring, minutes stand beside."));
     return alerts;
   }
-  listen(live, facts);
+  listen(live, note, facts);
   return alerts;
 }
 
-function listen(live, facts) {
+function listen(live, note, facts) {
   const state = document.getElementById("state");
   let samples = [];
   const take = (news) => {
@@ -80,14 +95,15 @@ function listen(live, facts) {
     show("lag", short(now.lag), now.lag === 1 ? "record not processed yet" : "records not processed yet");
     announce(state, "live", `Live · ${short(rate)} events/s`);
     document.getElementById("broken").hidden = true;
-    const x = samples.map((sample) => sample.at / 1000);
+    const [accepted, letters] = [rates(samples, "accepted"), rates(samples, "dead_lettered")];
+    const part = -shown([stored, accepted], note);
     plot(live, {
       title: "Events a second",
-      x,
+      x: samples.slice(part).map((sample) => sample.at / 1000),
       lines: [
-        { label: "acknowledged", colour: "--plot-1", values: stored, fill: true, format: one },
-        { label: "became rows", colour: "--plot-2", dash: [6, 4], values: rates(samples, "accepted"), format: one },
-        { label: "dead letters", colour: "--plot-4", dash: [2, 3], values: rates(samples, "dead_lettered"), format: one },
+        { label: "acknowledged", colour: "--plot-1", values: stored.slice(part), fill: true, format: one },
+        { label: "became rows", colour: "--plot-2", dash: [6, 4], values: accepted.slice(part), format: one },
+        { label: "dead letters", colour: "--plot-4", dash: [2, 3], values: letters.slice(part), format: one },
       ],
     });
     facts.set({ samples });
@@ -110,7 +126,7 @@ function listen(live, facts) {
 function history(panels, facts) {
   panel(panels, {
     title: "What arrived, and what became of it",
-    note: "by the minute of arrival",
+    note: () => `events ${filters.per(filters.arrived())}, by their arrival`,
     question: () => ({ name: "ledger_minutes/by_bucket", parameters: { ...filters.arrivals(), bucket_seconds: filters.bucket(filters.arrived()) } }),
     empty: "Nothing has arrived in this range. Send an event with the form below, or look at a longer range.",
     every: 10,
@@ -132,7 +148,7 @@ function history(panels, facts) {
       });
     },
   });
-  facts.on(({ day, quality }) => {
+  facts.on(({ day, quality, runs = [] }) => {
     if (day) {
       const sum = (name) => day.reduce((total, row) => total + row[name], 0);
       const judged = sum("read") + sum("rejected");
@@ -140,6 +156,8 @@ function history(panels, facts) {
       show("errors", judged ? share(wrong / judged) : "–", judged ? `${count(wrong)} of ${count(judged)} in 24 hours` : "nothing in 24 hours");
       show("volume", short(sum("accepted")), `events became rows; ${count(sum("duplicate"))} came again`);
     }
-    if (quality) show("quality", count(quality.length), quality.length ? "checks that did not pass" : "no check has failed");
+    const checked = runs.some(({ step, state }) => step === "quality_results" && state === "done");
+    if (quality?.length) show("quality", count(quality.length), "checks of the last 8 days did not pass");
+    else if (quality) show("quality", checked ? "0" : "–", checked ? "no check of the last 8 days has failed" : "no day of the last 8 is checked yet");
   });
 }

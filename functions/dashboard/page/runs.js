@@ -17,7 +17,7 @@ function draw(body, { rows }) {
   const days = Map.groupBy(rows, (row) => row.event_date);
   const lines = [...days].map(([date, steps]) => {
     const errors = steps.filter((row) => row.error).map((row) => h("p", { class: "error" }, `${row.step}: `, quoted(row.error)));
-    return h("tr", {}, h("th", { scope: "row" }, day(date), steps[0].stale ? h("span", { class: "mark" }, "stale") : null), h("td", {}, h("ul", { class: "steps" }, steps.map(step)), errors));
+    return h("tr", {}, h("th", { scope: "row", class: "when" }, day(date), steps[0].stale ? h("span", { class: "mark" }, "stale") : null), h("td", {}, h("ul", { class: "steps" }, steps.map(step)), errors));
   });
   body.replaceChildren(h("div", { class: "scroll", tabindex: 0 }, h("table", { class: "lines" }, h("caption", { class: "unseen" }, "Runs by day"), h("tbody", {}, lines))));
 }

@@ -1,5 +1,8 @@
 // Asking the dashboard: saved questions, and streams.
 
+/** Nobody answered: not even with a refusal. */
+export class Silent extends Error {}
+
 const SILENT = "The dashboard does not answer. Is the stack running?";
 
 export function address(name, parameters, suffix = "") {
@@ -12,10 +15,10 @@ async function answer(url) {
   try {
     response = await fetch(url);
   } catch {
-    throw new Error(SILENT);
+    throw new Silent(SILENT);
   }
   const body = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(body.detail ?? `${url} answers ${response.status}`);
+  if (!response.ok) throw new Error(body.detail ?? `${url.split("?")[0]} answers ${response.status}`);
   return body;
 }
 

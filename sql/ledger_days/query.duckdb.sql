@@ -10,7 +10,7 @@ WITH stored AS (
     AND minute < CAST(CAST($1 AS DATE) + 1 AS TIMESTAMPTZ)
   GROUP BY
     log_id
-), hops AS (
+), day_hops AS MATERIALIZED (
   SELECT
     log_id,
     hop,
@@ -28,12 +28,12 @@ WITH stored AS (
 )
 SELECT
   CAST($1 AS DATE) AS received_date,
-  hops.log_id,
+  day_hops.log_id,
   hop,
   COALESCE(records, 0) AS records,
   minutes,
   unproved,
   residue
-FROM hops
+FROM day_hops
 LEFT JOIN stored
-  ON stored.log_id = hops.log_id;
+  ON stored.log_id = day_hops.log_id;

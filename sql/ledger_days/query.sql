@@ -5,7 +5,7 @@ WITH stored AS (
     AND minute < TIMESTAMP(CAST(@date AS DATE) + 1)
   GROUP BY log_id
 ),
-hops AS (
+day_hops AS (
   SELECT
     log_id,
     hop,
@@ -19,11 +19,11 @@ hops AS (
 )
 SELECT
   CAST(@date AS DATE) AS received_date,
-  hops.log_id,
+  day_hops.log_id,
   hop,
   COALESCE(records, 0) AS records,
   minutes,
   unproved,
   residue
-FROM hops
-LEFT JOIN stored ON stored.log_id = hops.log_id;
+FROM day_hops
+LEFT JOIN stored ON stored.log_id = day_hops.log_id;

@@ -1,5 +1,5 @@
-//! The daily run's ports: each step on a connection of its own, so that steps run beside each other
-//! and beside the writer.
+//! The daily run's ports: each step on a connection of its own, beside the writer. What reads a
+//! whole day waits for its turn.
 
 use arrow_array::RecordBatch;
 use async_trait::async_trait;
@@ -27,12 +27,12 @@ impl Daily for DuckdbWarehouse {
         playtime_types: &str,
     ) -> Result<Option<Snapshot>, WarehouseError> {
         let types = playtime_types.to_owned();
-        self.look(move |database| daily::replace(database, table, day, &types)).await
+        self.look_at_day(move |database| daily::replace(database, table, day, &types)).await
     }
 
     async fn check(&self, check: &Check, day: Day, most: usize) -> Result<Broken, WarehouseError> {
         let name = check.name;
-        self.look(move |database| daily::check(database, name, day, most)).await
+        self.look_at_day(move |database| daily::check(database, name, day, most)).await
     }
 
     async fn keep(
@@ -80,7 +80,7 @@ impl Runs for DuckdbWarehouse {
     }
 
     async fn touch(&self, from: Day, through: Day, now: i64) -> Result<(), WarehouseError> {
-        self.look(move |database| runs::touch(database, from, through, now)).await
+        self.look_at_day(move |database| runs::touch(database, from, through, now)).await
     }
 
     async fn days(&self, from: Day, through: Day) -> Result<Vec<KnownDay>, WarehouseError> {

@@ -38,12 +38,17 @@ pub const FILE: &str = "warehouse.duckdb";
 /// Queries of people that run at a time; more wait.
 const QUERIES: usize = 2;
 
+/// Statements over a whole day at a time: each has the memory and the cores, and two of ten million
+/// events had not memory enough.
+const DAYS: usize = 1;
+
 /// An open warehouse. Cloning is cheap.
 #[derive(Clone)]
 pub struct DuckdbWarehouse {
     jobs: mpsc::Sender<Job>,
     reader: Arc<Mutex<Database>>,
     turns: Arc<Semaphore>,
+    days: Arc<Semaphore>,
 }
 
 /// Work for the thread that owns the writing connection.
@@ -81,7 +86,8 @@ impl DuckdbWarehouse {
                 database.close();
             })
             .map_err(|error| WarehouseError::Unavailable(error.into()))?;
-        Ok(Self { jobs, reader, turns: Arc::new(Semaphore::new(QUERIES)) })
+        let (turns, days) = (Semaphore::new(QUERIES).into(), Semaphore::new(DAYS).into());
+        Ok(Self { jobs, reader, turns, days })
     }
 
     /// Ends the writer when all that was asked is done, so that the next opening is quick.
@@ -124,6 +130,16 @@ impl DuckdbWarehouse {
         let looked = tokio::task::spawn_blocking(move || work(&database)).await;
         cut.disarm();
         looked.unwrap_or_else(|panicked| Err(WarehouseError::Unavailable(panicked.into())))
+    }
+
+    /// The same over a whole day.
+    async fn look_at_day<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Database) -> Result<T, WarehouseError> + Send + 'static,
+    ) -> Result<T, WarehouseError> {
+        // Never closed.
+        let _turn = self.days.acquire().await;
+        self.look(work).await
     }
 
     /// One SELECT on a connection of its own: rows go on being written meanwhile.

@@ -125,7 +125,8 @@ async fn sns(aws: &Aws, form: &str, wanted: &str) -> String {
         .body(form.to_owned());
     let answer = call.send().await.unwrap().text().await.unwrap();
     let value = answer.split(&format!("<{wanted}>")).nth(1);
-    value.and_then(|rest| rest.split('<').next()).expect(&answer).to_owned()
+    let value = value.and_then(|rest| rest.split('<').next());
+    value.unwrap_or_else(|| panic!("{answer}")).to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

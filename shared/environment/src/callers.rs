@@ -11,7 +11,7 @@ use questline_runtime::{
 };
 
 /// These routes, for the callers that the environment names, if it names any: see
-/// [`identity`](questline_runtime::identity).
+/// [`identity`].
 ///
 /// # Errors
 /// If its variables cannot be used.

@@ -4,7 +4,6 @@
 mod support;
 
 use std::{
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -16,7 +15,7 @@ use questline_stores::{
     Topic,
     log::{Log as _, PollLimits, Reader as _},
 };
-use questline_testing::{Aws, skip, until};
+use questline_testing::{Aws, free_port, skip, until};
 use serde_json::{Value, json};
 use support::{binary, event};
 
@@ -30,10 +29,6 @@ impl Drop for Running {
             _ = child.wait();
         }
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// The emulator and a function; the address of the runtime API.

@@ -214,7 +214,7 @@ async fn log() {
 
 /// Ingest as a function of its own, on the stack's log.
 fn ingest_alone(data: &Path, brokers: &str) -> (Killed, String) {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = questline_testing::free_port();
     // SHA-256 of `secret`.
     let hash = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
     let child = Command::new(binary("questline-ingest"))

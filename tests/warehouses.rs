@@ -111,7 +111,7 @@ impl Drop for Page {
 
 impl Page {
     fn over(warehouse: &str, more: &[(&str, &str)]) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = questline_testing::free_port();
         let child = Command::new(binary("questline-dashboard"))
             .env_clear()
             .envs(more.iter().copied())

@@ -2,13 +2,13 @@
 
 use std::{
     fs::File,
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
-use crate::until;
+use crate::{free_port, until};
 
 /// A server with nothing in it. Dropping it kills it.
 #[derive(Debug)]
@@ -27,9 +27,7 @@ impl Aws {
     pub fn start(folder: &Path) -> Option<Self> {
         let tools = std::env::var_os("QUESTLINE_PYTHON").map(PathBuf::from)?;
         let tool = Some(tools.join("moto_server")).filter(|tool| tool.exists())?;
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|taken| taken.local_addr());
-        let port = free.expect("a free port").port();
-        let log = File::create(folder.join("aws.log")).expect("its log");
+        let (port, log) = (free_port(), File::create(folder.join("aws.log")).expect("its log"));
         let mut command = Command::new(tool);
         command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("its log")).stderr(log);

@@ -108,12 +108,23 @@ impl Google {
         }
     }
 
-    /// A key of a service account that signs in here, made for this test.
+    /// The variables of whoever is to speak with it. The key by which it signs in goes to `key.json`
+    /// in the folder.
     ///
     /// # Panics
-    /// If none can be made.
+    /// If the key cannot be written.
     #[must_use]
-    pub fn key(&self) -> String {
+    pub fn variables(&self, folder: &std::path::Path) -> [(&'static str, String); 2] {
+        let key = folder.join("key.json");
+        std::fs::write(&key, self.key()).unwrap();
+        [
+            ("GOOGLE_APPLICATION_CREDENTIALS", key.display().to_string()),
+            ("STORAGE_EMULATOR_HOST", self.url.clone()),
+        ]
+    }
+
+    /// A key of a service account that signs in here, made for this test.
+    fn key(&self) -> String {
         let pair = rsa::KeyPair::generate(rsa::KeySize::Rsa2048).unwrap();
         let der: aws_lc_rs::encoding::Pkcs8V1Der<'_> = pair.as_der().unwrap();
         let text = BASE64_STANDARD.encode(der.as_ref());

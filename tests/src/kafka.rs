@@ -3,13 +3,13 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
-use crate::until;
+use crate::{free_port, until};
 
 /// A broker with a directory of its own. Dropping it kills it.
 #[derive(Debug)]
@@ -231,10 +231,4 @@ impl Drop for Kafka {
 /// Where a broker keeps its logs.
 fn data(folder: &Path) -> PathBuf {
     folder.join("data")
-}
-
-/// A port that nobody has at the moment: a broker has to know its own before it listens.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("its address").port()
 }

@@ -11,6 +11,7 @@ mod pubsub;
 use std::{
     fs::OpenOptions,
     io::Write as _,
+    net::TcpListener,
     time::{Duration, Instant},
 };
 
@@ -34,6 +35,16 @@ pub fn skip(name: &str, why: &str) {
         let line = format!("{name}\t{why}\n");
         list.write_all(line.as_bytes()).expect("the list of skips can be written");
     }
+}
+
+/// A port that nobody has at the moment: a server has to know its own before it listens.
+///
+/// # Panics
+/// If there is none.
+#[must_use]
+pub fn free_port() -> u16 {
+    let taken = TcpListener::bind("127.0.0.1:0").and_then(|taken| taken.local_addr());
+    taken.expect("a free port").port()
 }
 
 /// Polls a condition until it gives a value.

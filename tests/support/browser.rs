@@ -23,7 +23,7 @@ pub(crate) struct Browser {
 impl Browser {
     /// Starts one; `None`, and a visible skip, where there is none.
     pub(crate) async fn start(width: u32, height: u32) -> Option<Self> {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = questline_testing::free_port();
         let mut command = Command::new("chromedriver");
         command.arg(format!("--port={port}")).stdout(Stdio::null()).stderr(Stdio::null());
         let Ok(driver) = command.spawn() else {

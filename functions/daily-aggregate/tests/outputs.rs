@@ -13,6 +13,7 @@ use std::{
 use axum::{Router, routing::post};
 use questline_events::{Day, time::text};
 use questline_pubsub::{Settings, each};
+use questline_runtime::clock::now_micros;
 use questline_stores::daily::{MESSAGES, features_of, manifest_of};
 use questline_testing::{Aws, Google, Pubsub, skip};
 use serde_json::{Value, json};
@@ -21,8 +22,7 @@ use tokio::time::timeout;
 
 /// A day that has ended, whatever the time is.
 fn day() -> Day {
-    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_micros();
-    Day::of(i64::try_from(now).unwrap()).plus(-2)
+    Day::of(now_micros()).plus(-2)
 }
 
 /// A warehouse with a day of play, which nobody has open.
@@ -76,15 +76,12 @@ async fn google_is_handed_what_a_directory_is_and_a_folder_without_its_manifest_
         return skip("pubsub", "go cannot build Google's test server");
     };
     let google = Google::start().await;
-    let key = folder.path().join("key.json");
-    std::fs::write(&key, google.key()).unwrap();
-    let variables = [
-        ("GOOGLE_APPLICATION_CREDENTIALS", key.display().to_string()),
-        ("STORAGE_EMULATOR_HOST", google.url.clone()),
+    let more = [
         ("PUBSUB_EMULATOR_HOST", pubsub.address.clone()),
         ("QUESTLINE_FEATURES", "gs://game-features/features".to_owned()),
         ("QUESTLINE_METRICS_READY", format!("pubsub:{}", Pubsub::TOPIC)),
     ];
+    let variables = [&google.variables(folder.path())[..], &more].concat();
     ended_well(&closed(&handed, &variables));
 
     let part = format!("{}/part-0.parquet", features_of(day()));

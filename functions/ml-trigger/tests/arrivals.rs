@@ -6,9 +6,9 @@ mod support;
 use std::{path::PathBuf, process::Command, time::Duration};
 
 use questline_pubsub::{Settings, Topic};
-use questline_testing::{Pubsub, skip, until};
+use questline_testing::{Pubsub, free_port, skip, until};
 use serde_json::{Value, json};
-use support::{Running, SUNDAY, binary, free_port, google, message, spawn, variables};
+use support::{Running, SUNDAY, binary, google, message, spawn, variables};
 
 #[tokio::test]
 async fn conditions_that_are_not_met_are_said_and_nothing_is_started() {

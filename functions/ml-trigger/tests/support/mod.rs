@@ -12,7 +12,7 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use questline_events::Day;
 use questline_stores::training::{TrainingRun, TrainingRuns as _};
-use questline_testing::{Google, until};
+use questline_testing::{Google, free_port, until};
 use questline_warehouse_duckdb::DuckdbWarehouse;
 use serde_json::{Value, json};
 
@@ -59,18 +59,15 @@ pub(crate) struct Running {
 /// The variables that every trigger gets.
 pub(crate) fn variables(folder: &Path, google: &Google) -> HashMap<&'static str, String> {
     std::fs::create_dir_all(folder).unwrap();
-    let key = folder.join("key.json");
-    std::fs::write(&key, google.key()).unwrap();
-    HashMap::from([
-        ("GOOGLE_APPLICATION_CREDENTIALS", key.display().to_string()),
-        ("STORAGE_EMULATOR_HOST", google.url.clone()),
+    let more = [
         ("QUESTLINE_VERTEX_ENDPOINT", google.url.clone()),
         ("QUESTLINE_WAREHOUSE", format!("duckdb:{}", folder.display())),
         ("QUESTLINE_FEATURES", "gs://game-features/features".to_owned()),
         ("QUESTLINE_TRAINING", "vertex:projects/game/locations/europe-west1".to_owned()),
         ("QUESTLINE_TRAINING_ACCOUNT", "training@game.iam.gserviceaccount.com".to_owned()),
         ("QUESTLINE_TRAINING_ROOT", "gs://game-training".to_owned()),
-    ])
+    ];
+    google.variables(folder).into_iter().chain(more).collect()
 }
 
 /// Starts a process that writes what it says to a file.
@@ -81,10 +78,6 @@ pub(crate) fn spawn(mut command: Command, log: &Path) -> Child {
 
 pub(crate) fn binary() -> Command {
     Command::new(PathBuf::from(env!("CARGO_BIN_EXE_questline-ml-trigger")))
-}
-
-pub(crate) fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Running {

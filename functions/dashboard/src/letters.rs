@@ -13,6 +13,7 @@ use questline_stores::warehouse::Answer;
 use serde_json::{Value, json};
 
 /// Adds to every letter what today's rules say of it: NULL if it would pass, or why it would not.
+/// The headers that they were judged by stay here: they tell a player's address.
 pub(crate) fn judged(answer: &Answer, rules: &Rules) -> Answer {
     let at = |name: &str| answer.columns.iter().position(|column| column == name);
     let mut recent = Recent::default();
@@ -40,11 +41,14 @@ pub(crate) fn judged(answer: &Answer, rules: &Rules) -> Answer {
         }
     };
     let verdicts: Vec<Value> = letters.iter().map(said).collect();
-    let columns = answer.columns.iter().cloned().chain(["would_fail".to_owned()]).collect();
-    let rows = answer.rows.iter().zip(verdicts).map(|(row, verdict)| {
-        let mut row = row.clone();
+    let mut judged = answer.clone();
+    judged.columns.push("would_fail".to_owned());
+    for (row, verdict) in judged.rows.iter_mut().zip(verdicts) {
         row.push(verdict);
-        row
-    });
-    Answer { columns, rows: rows.collect() }
+    }
+    if let Some(headers) = at("headers") {
+        judged.columns.remove(headers);
+        judged.rows.iter_mut().for_each(|row| _ = row.remove(headers));
+    }
+    judged
 }

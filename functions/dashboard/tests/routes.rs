@@ -131,6 +131,7 @@ async fn every_saved_question_is_answered_and_as_csv() {
         let csv = get(&app, HOME.0, HOME.1, &format!("{path}.csv")).await;
         assert_eq!(csv.headers()["content-type"], "text/csv; charset=utf-8");
         assert!(text(csv).await.starts_with(&head), "{path}");
+        assert!(!head.contains("headers"), "{path} tells a player's address");
     }
 }
 

@@ -185,6 +185,20 @@ fn the_top_level_is_what_it_is_said_to_be() {
     assert_eq!(tops, expected.map(str::to_owned).into());
 }
 
+/// `scripts/test` names the tests of the whole system one by one: one that it does not name never runs.
+#[test]
+fn every_test_of_the_system_is_run() {
+    let script = fs::read_to_string(root().join("scripts/test")).unwrap();
+    let naming = script.lines().filter(|line| line.contains("(only ") || line.contains(" --test "));
+    let named: BTreeSet<_> = naming.flat_map(|line| line.split([' ', ')'])).collect();
+    let tests = root().join("tests");
+    for path in files().iter().filter(|path| path.parent() == Some(&*tests)) {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let rust = path.extension().is_some_and(|extension| extension == "rs");
+        assert!(!rust || named.contains(name), "scripts/test does not run {}", path.display());
+    }
+}
+
 /// Links of Markdown files to files of the project, and files that a README names in backquotes.
 #[test]
 fn links_lead_somewhere() {

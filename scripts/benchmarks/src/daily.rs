@@ -10,12 +10,17 @@ use serde_json::{Value, json};
 
 use crate::{
     fill::fill,
-    report::{line, memory},
+    report::{line, memory, promise},
     stack::Stack,
 };
 
 /// A day that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(1_200);
+
+/// What is promised of a day of ten million events, new or there already: seconds to close it, and MB
+/// of the whole stack meanwhile.
+const SECONDS: f64 = 60.0;
+const MEGABYTES: f64 = 2_048.0;
 
 pub(crate) fn run(events: usize) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
@@ -26,7 +31,7 @@ pub(crate) fn run(events: usize) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(fill(&directory, events, day.start(), day.plus(1).start()))?;
     let (stack, _) = Stack::start(&directory)?;
-    runtime.block_on(async {
+    let took = runtime.block_on(async {
         // The day closes by itself, as one that is new; then again, as one that is there.
         let operator = Operator::of(&stack.place)?.context("no stack runs")?;
         let steps = "SELECT step, epoch(finished_at - started_at) AS seconds,
@@ -34,14 +39,18 @@ pub(crate) fn run(events: usize) -> anyhow::Result<()> {
             FROM pipeline_runs WHERE run_id = (SELECT max(run_id) FROM pipeline_runs)
                 AND step <> 'wait' ORDER BY seconds DESC";
         close(&operator, day, true).await?;
-        show(&operator, steps, "first run").await?;
+        let first = show(&operator, steps, "first run").await?;
         let started = Instant::now();
         close(&operator, day, false).await?;
         line(&format!("  `daily` again: {:.1} s", started.elapsed().as_secs_f64()));
-        show(&operator, steps, "second run").await
+        let second = show(&operator, steps, "second run").await?;
+        Ok::<_, anyhow::Error>([first, second])
     })?;
     let most = memory(stack.process(), "VmHWM")?;
     line(&format!("  resident memory of the stack: {most:.0} MB at most"));
+    let closed = format!("each run of {events} events takes less than {SECONDS} s");
+    promise(&closed, took.iter().all(|seconds| *seconds < SECONDS));
+    promise(&format!("the stack has less than {MEGABYTES} MB resident"), most < MEGABYTES);
     Ok(())
 }
 
@@ -66,7 +75,8 @@ async fn close(operator: &Operator, day: Day, mut resume: bool) -> anyhow::Resul
     }
 }
 
-async fn show(operator: &Operator, sql: &str, what: &str) -> anyhow::Result<()> {
+/// Shows a run's steps; gives how long it took, in seconds.
+async fn show(operator: &Operator, sql: &str, what: &str) -> anyhow::Result<f64> {
     let answer = operator.query(sql).await?;
     let number = |row: &[Value], at: usize| row.get(at).and_then(Value::as_f64).unwrap_or(f64::NAN);
     for row in &answer.rows {
@@ -75,5 +85,5 @@ async fn show(operator: &Operator, sql: &str, what: &str) -> anyhow::Result<()> 
     }
     let in_all = answer.rows.first().map_or(f64::NAN, |row| number(row, 2));
     line(&format!("  {what}: {in_all:.1} s"));
-    Ok(())
+    Ok(in_all)
 }

@@ -15,13 +15,22 @@ use questline_stores::{
 use questline_testing::Kafka;
 
 use crate::{
-    ingest::{Server, compare},
+    ingest::{Compared, Server, compare},
     load::{BODY_EVENTS, events},
-    report::line,
+    report::{line, promise},
 };
 
 /// Instances of processing that share the partitions, one measurement after the other.
 const INSTANCES: [usize; 3] = [1, 2, 4];
+
+/// What is promised: MB of Kafka's bytes a second and CPU, in every measurement, and MB of an instance,
+/// which its platform gives no more than that.
+const MEGABYTES_A_CPU: f64 = 9.0;
+const RESIDENT: f64 = 2_048.0;
+
+/// And of ingest: its speed beside the floor's, and until 99 of 100 receipts at half load.
+const SPEED: f64 = 0.3;
+const RECEIPTS: Duration = Duration::from_secs(1);
 
 /// Records appended at a time.
 const CHUNK: usize = 20_000;
@@ -32,11 +41,12 @@ pub(crate) fn run(rounds: usize, count: usize) -> anyhow::Result<()> {
         "Apache Kafka is not at hand: start scripts/setup --tests, and set what it prints"
     );
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (mut slowest, mut largest) = (f64::INFINITY, 0.0_f64);
     for instances in INSTANCES {
         let folder = tempfile::tempdir()?;
         let kafka = Kafka::start(&folder.path().join("kafka"));
         let settings = Settings::at(&kafka.brokers());
-        runtime.block_on(async {
+        let (speed, memory) = runtime.block_on(async {
             KafkaLog::create_topics(&settings).await?;
             let log = KafkaLog::open(settings).await?;
             let bytes = fill(&log, count).await?;
@@ -47,11 +57,22 @@ pub(crate) fn run(rounds: usize, count: usize) -> anyhow::Result<()> {
             let mut processors = (0..instances).map(start).collect::<anyhow::Result<Vec<_>>>()?;
             process(&log, &mut processors, count, bytes).await
         })?;
+        slowest = slowest.min(speed);
+        largest = largest.max(memory);
     }
     let folder = tempfile::tempdir()?;
     let kafka = Kafka::start(&folder.path().join("kafka"));
     runtime.block_on(KafkaLog::create_topics(&Settings::at(&kafka.brokers())))?;
-    compare(rounds, "ingest-kafka", &kafka.brokers())
+    let Compared { speed, receipts } = compare(rounds, "ingest-kafka", &kafka.brokers())?;
+    let told = format!("processing takes {MEGABYTES_A_CPU} MB/s a CPU at least: {slowest:.1}");
+    promise(&told, slowest >= MEGABYTES_A_CPU);
+    let told = format!("an instance has {RESIDENT} MB resident at most: {largest:.0}");
+    promise(&told, largest <= RESIDENT);
+    let told = format!("ingest has {SPEED} of the floor's speed at least: {speed:.3}");
+    promise(&told, speed >= SPEED);
+    let told = format!("99 of 100 receipts come within {RECEIPTS:?}: {} ms", receipts.as_millis());
+    promise(&told, receipts <= RECEIPTS);
+    Ok(())
 }
 
 /// Events as ingest would have stored them. Gives the bytes of their values.
@@ -85,13 +106,14 @@ async fn fill(log: &KafkaLog, count: usize) -> anyhow::Result<usize> {
     Ok(bytes)
 }
 
-/// Waits until all is processed, and says what it took.
+/// Waits until all is processed, and says what it took: gives MB a second and CPU, and the most MB of
+/// an instance.
 async fn process(
     log: &KafkaLog,
     processors: &mut [Server],
     count: usize,
     bytes: usize,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<(f64, f64)> {
     let (instances, partitions) = (processors.len(), Topic::Raw.partitions() as usize);
     line(&format!(
         "process on Kafka: {count} records, {} MB of values, {instances} instances, {} partitions each",
@@ -126,9 +148,9 @@ async fn process(
         cpu += processor.cpu()?;
         memory = memory.max(processor.memory()?);
     }
-    let megabytes = bytes as f64 / 1e6;
-    line(&format!("  Kafka bytes in to rows and records out: {:5.1} MB/s a CPU", megabytes / cpu));
+    let speed = bytes as f64 / 1e6 / cpu;
+    line(&format!("  Kafka bytes in to rows and records out: {speed:5.1} MB/s a CPU"));
     line(&format!("  in all {cpu:.1} s of CPU, {took:.1} s after the first batch"));
     line(&format!("  resident memory: {memory:.0} MB at most"));
-    Ok(())
+    Ok((speed, memory))
 }

@@ -17,9 +17,9 @@ mod stack;
 use arguments::{Arguments, Part};
 use clap::Parser as _;
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<std::process::ExitCode> {
     let Arguments { part, rounds, events } = Arguments::parse();
-    match part {
+    let measured = match part {
         Some(Part::Core) => core::run(rounds),
         Some(Part::Ingest) => ingest::run(rounds),
         Some(Part::Stack) => stack::run(events),
@@ -36,5 +36,6 @@ fn main() -> anyhow::Result<()> {
             answers::run(rounds, 5 * events)?;
             kafka::run(rounds, events)
         }
-    }
+    };
+    measured.map(|()| report::verdict())
 }

@@ -10,12 +10,15 @@ use tokio::task::JoinSet;
 
 use crate::{
     looks::OPEN,
-    report::{Series, line},
+    report::{Series, line, promise},
     stack::{Stack, load},
 };
 
 /// How many look.
 const VIEWERS: [usize; 3] = [0, 1, 8];
+
+/// What is promised: they cost this many percent of the events a second at most.
+const PERCENT: f64 = 5.0;
 
 pub(crate) fn run(rounds: usize, events: usize) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
@@ -40,6 +43,11 @@ pub(crate) fn run(rounds: usize, events: usize) -> anyhow::Result<()> {
             "  {viewers} look: {rate:8.0} events a second, {} of nobody's",
             share.show()
         ));
+        if viewers > 0 {
+            let cost = 100.0 * (1.0 - share.median());
+            let told = format!("{viewers} who look cost {PERCENT} % at most: {cost:.1} %");
+            promise(&told, cost <= PERCENT);
+        }
     }
     Ok(())
 }

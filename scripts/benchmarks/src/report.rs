@@ -1,8 +1,15 @@
 //! Figures for people: medians of interleaved rounds, and their spread.
 
-use std::io::Write as _;
+use std::{
+    io::Write as _,
+    process::ExitCode,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use anyhow::Context as _;
+
+/// A promise was broken. Kept here, so that the parts that follow are measured all the same.
+static BROKEN: AtomicBool = AtomicBool::new(false);
 
 /// Measurements of one thing, a number a round.
 #[derive(Debug, Default, Clone)]
@@ -33,10 +40,38 @@ pub(crate) fn line(text: &str) {
     _ = writeln!(std::io::stdout(), "{text}");
 }
 
+/// What was promised, and whether what was measured keeps it.
+pub(crate) fn promise(what: &str, kept: bool) {
+    line(&format!("  {}: {what}", if kept { "kept" } else { "BROKEN" }));
+    if !kept {
+        BROKEN.store(true, Ordering::Relaxed);
+    }
+}
+
+/// How the process ends: with 1 where a promise was broken.
+pub(crate) fn verdict() -> ExitCode {
+    ExitCode::from(u8::from(BROKEN.load(Ordering::Relaxed)))
+}
+
 /// A size that the kernel keeps of a process, in MB: `VmRSS` is resident now, `VmHWM` was at most.
 pub(crate) fn memory(process: u32, size: &str) -> anyhow::Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let found = status.lines().find_map(|line| line.strip_prefix(size)?.strip_prefix(':'));
     let kilobytes = found.and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok());
     Ok(kilobytes.with_context(|| format!("{size} of a process"))? / 1_024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_broken_promise_is_how_the_process_ends() {
+        let ends_like = |code: ExitCode| format!("{:?}", verdict()) == format!("{code:?}");
+        promise("one", true);
+        assert!(ends_like(ExitCode::SUCCESS));
+        promise("two", false);
+        promise("three", true);
+        assert!(ends_like(ExitCode::FAILURE));
+    }
 }

@@ -79,3 +79,25 @@ impl Look {
         format!("{} of {} days {}", self.name, self.days, more.join(" "))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs, path::Path};
+
+    use questline_stores::saved;
+
+    use super::*;
+
+    #[test]
+    fn what_the_page_asks_is_asked_here_and_nothing_else() {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions/dashboard/page");
+        let files = fs::read_dir(page).unwrap().map(|file| file.unwrap().path());
+        let modules = files.filter(|path| path.extension().is_some_and(|name| name == "js"));
+        let page: String = modules.map(|path| fs::read_to_string(path).unwrap()).collect();
+        let names = saved::ALL.iter().map(|saved| saved.name);
+        let asked: BTreeSet<_> =
+            names.filter(|name| page.contains(&format!("\"{name}\""))).collect();
+        let looks: BTreeSet<_> = OPEN.iter().chain(FILTERED).map(|look| look.name).collect();
+        assert_eq!(looks, asked, "what is asked here, and by the page's modules");
+    }
+}

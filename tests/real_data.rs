@@ -17,7 +17,7 @@ use std::{
 use flate2::read::GzDecoder;
 use questline_events::Day;
 use questline_testing::{long, skip};
-use support::{Stack, binary};
+use support::{Stack, binary, past::Past};
 
 fn data() -> Option<PathBuf> {
     let data = std::env::var_os("QUESTLINE_REAL_DATA").map(PathBuf::from);
@@ -50,6 +50,16 @@ fn send(stack: &Stack, folder: &Path, lines: &[String]) -> String {
     String::from_utf8(sent.stdout).unwrap()
 }
 
+/// What a command says that succeeds.
+fn said(stack: &Stack, arguments: &[&str]) -> String {
+    let mut command = Command::new(binary("questline"));
+    command.args(arguments).arg("--data-dir").arg(stack.place.directory());
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{said}");
+    said
+}
+
 /// The rows of a CSV file with a head, packed or not, some columns of them.
 fn expected(path: &Path, columns: &[&str]) -> Vec<Vec<String>> {
     let bytes = fs::read(path).unwrap();
@@ -71,8 +81,10 @@ fn expected(path: &Path, columns: &[&str]) -> Vec<Vec<String>> {
         .collect()
 }
 
+type Numbers = BTreeMap<&'static str, String>;
+
 /// Every number that must not change when the same play is sent again.
-async fn numbers(stack: &Stack) -> BTreeMap<&'static str, String> {
+async fn numbers(stack: &Stack) -> Numbers {
     let mut numbers = BTreeMap::new();
     for (name, sql) in [
         ("events", "SELECT count(*) FROM events"),
@@ -90,14 +102,10 @@ async fn numbers(stack: &Stack) -> BTreeMap<&'static str, String> {
 }
 
 /// Closes the seven days by the command, and gives what is in their tables.
-async fn daily(stack: &Stack) -> BTreeMap<&'static str, String> {
+async fn daily(stack: &Stack) -> Numbers {
     let yesterday = Day::of(support::now_micros()).plus(-1);
-    let mut command = Command::new(binary("questline"));
-    command.args(["daily", "--date", &yesterday.plus(-6).to_string()]);
-    command.args(["--through", &yesterday.to_string(), "--data-dir"]);
-    let output = command.arg(stack.place.directory()).output().unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let [first, last] = [yesterday.plus(-6), yesterday].map(|day| day.to_string());
+    let said = said(stack, &["daily", "--date", &first, "--through", &last]);
     assert_eq!(said.lines().filter(|line| line.ends_with(" done")).count(), 7, "{said}");
     let mut numbers = BTreeMap::new();
     for (name, sql) in [
@@ -130,6 +138,89 @@ const DAYS: &str = "SELECT count(*) FILTER (event_type = 1001)::VARCHAR,
     count(*) FILTER (event_type = 1002)::VARCHAR
     FROM events_unique GROUP BY event_date ORDER BY event_date";
 
+/// Play, and what a stack tells of it that got it once, in order.
+struct Known {
+    play: Vec<String>,
+    numbers: Numbers,
+    closed: Numbers,
+}
+
+impl Known {
+    async fn of(stack: &Stack, play: Vec<String>) -> Self {
+        Self { play, numbers: numbers(stack).await, closed: daily(stack).await }
+    }
+
+    /// Shuffled, with lines doubled.
+    fn disordered(&self, random: &mut fastrand::Rng) -> Vec<String> {
+        let mut lines = self.play.clone();
+        lines.extend(self.play.iter().step_by(10).cloned());
+        random.shuffle(&mut lines);
+        lines
+    }
+
+    /// Sent again to the stack that has it, with lines broken besides.
+    async fn stands_when_sent_again(
+        &self,
+        stack: &Stack,
+        folder: &Path,
+        random: &mut fastrand::Rng,
+    ) {
+        let mut again = self.disordered(random);
+        let (stored, broken) = (again.len(), 700);
+        for _ in 0..broken {
+            let line = &self.play[random.usize(..self.play.len())];
+            again.push(line[..random.usize(1..line.len() - 1)].to_owned());
+        }
+        random.shuffle(&mut again);
+        let sent = send(stack, folder, &again);
+        let told = format!("{} received, {stored} stored, {broken} rejected", again.len());
+        assert!(sent.starts_with(&told), "{sent}");
+        assert!(sent.contains(&format!("{broken} rejected: malformed_json")), "{sent}");
+        stack.settle().await;
+        assert_same_numbers(&numbers(stack).await, &self.numbers, "sent again");
+        assert_same_numbers(&daily(stack).await, &self.closed, "sent again, and closed");
+        assert_copies(stack, stored).await;
+    }
+
+    /// On a fresh stack, which finds it in its log as it came the day before: shuffled and doubled
+    /// from the start. Of the open day nothing is replayed; this can be.
+    async fn stands_in_disorder_and_replayed(&self, directory: &Path, random: &mut fastrand::Rng) {
+        let (lines, rows) = (self.disordered(random), self.play.len());
+        let (read, copies) = (lines.len(), lines.len() - rows);
+        let today = Day::of(support::now_micros());
+        let past = Past::of(directory);
+        // At the end of that day, when all of it has happened.
+        past.append(today.start() / 1_000 - 1, lines.into_iter()).await;
+        past.close().await;
+        let stack = Stack::start(directory);
+        stack.settle().await;
+        assert_same_numbers(&numbers(&stack).await, &self.numbers, "in disorder");
+        assert_same_numbers(&daily(&stack).await, &self.closed, "in disorder, and closed");
+        assert_copies(&stack, copies).await;
+
+        let [from, to] = [today.plus(-1), today].map(|day| format!("{day}T00:00:00Z"));
+        let said = said(&stack, &["replay", "--from", &from, "--to", &to]);
+        assert!(said.contains(&format!("{read} events were read again")), "{said}");
+        assert!(said.contains(&format!("{rows} rows were replaced by {rows}.")), "{said}");
+        assert_same_numbers(&daily(&stack).await, &self.closed, "replayed, and closed");
+        assert_same_numbers(&numbers(&stack).await, &self.numbers, "replayed");
+        assert_copies(&stack, copies).await;
+    }
+}
+
+fn assert_same_numbers(found: &Numbers, expected: &Numbers, when: &str) {
+    for (name, number) in expected {
+        assert!(found[name] == *number, "{when}, `{name}` is another number");
+    }
+}
+
+/// So many records were copies, and nothing is missing.
+async fn assert_copies(stack: &Stack, copies: usize) {
+    let duplicates = "SELECT sum(duplicate) FROM ledger_minutes";
+    assert_eq!(stack.number(duplicates).await, i64::try_from(copies).unwrap());
+    assert_eq!(stack.number("SELECT sum(abs(residue)) FROM ledger_residue").await, 0);
+}
+
 #[tokio::test]
 async fn candycrush_gives_the_numbers_that_others_found() {
     let Some(data) = data() else { return };
@@ -139,7 +230,8 @@ async fn candycrush_gives_the_numbers_that_others_found() {
     let sent = send(&stack, folder.path(), &play);
     assert!(sent.starts_with("186894 received, 186894 stored, 0 rejected, 0 deferred"), "{sent}");
     stack.settle().await;
-    let first = numbers(&stack).await;
+    let known = Known::of(&stack, play).await;
+    let first = &known.numbers;
     assert_eq!((first["events"].as_str(), first["unique"].as_str()), ("[[186894]]", "[[186894]]"));
     let set = data.join("candycrush-2014/expected");
     let levels = expected(&set.join("level_difficulty.csv"), &["level", "attempts", "wins"]);
@@ -147,36 +239,35 @@ async fn candycrush_gives_the_numbers_that_others_found() {
     let days = expected(&set.join("daily.csv"), &["attempts", "wins"]);
     assert_eq!(first["days"], serde_json::to_string(&days).unwrap());
 
-    let closed = daily(&stack).await;
+    let closed = &known.closed;
     assert_eq!(closed["attempts"], "[[93539]]");
     let wins: Vec<_> = days.iter().map(|day| [&day[1]]).collect();
     assert_eq!(closed["completions"], serde_json::to_string(&wins).unwrap());
     let wins: Vec<_> = levels.iter().map(|level| [&level[0], &level[2]]).collect();
     assert_eq!(closed["levels"], serde_json::to_string(&wins).unwrap());
 
-    // The same again: shuffled, with lines doubled and lines broken.
     let mut random = fastrand::Rng::with_seed(questline_testing::seed());
-    let mut again = play.clone();
-    again.extend(play.iter().step_by(10).cloned());
-    let broken = 700;
-    for _ in 0..broken {
-        let line = &play[random.usize(..play.len())];
-        again.push(line[..random.usize(1..line.len() - 1)].to_owned());
-    }
-    random.shuffle(&mut again);
-    let sent = send(&stack, folder.path(), &again);
-    let stored = again.len() - broken;
-    assert!(
-        sent.starts_with(&format!("{} received, {stored} stored, {broken} rejected", again.len())),
-        "{sent}"
-    );
-    assert!(sent.contains(&format!("{broken} rejected: malformed_json")), "{sent}");
+    known.stands_when_sent_again(&stack, folder.path(), &mut random).await;
+    drop(stack);
+    known.stands_in_disorder_and_replayed(&folder.path().join("other"), &mut random).await;
+}
+
+/// A week of it: of more, days close that nobody waits for.
+#[tokio::test]
+async fn intendo_gives_the_same_numbers_in_whatever_order_it_comes() {
+    let Some(data) = data() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let stack = Stack::start(&folder.path().join("data"));
+    let play = lines(&data, &["intendo", "--days", "7"]);
+    let sent = send(&stack, folder.path(), &play);
+    assert!(sent.contains(" 0 rejected, 0 deferred"), "{sent}");
     stack.settle().await;
-    assert_eq!(numbers(&stack).await, first, "every number stays the same");
-    assert_eq!(daily(&stack).await, closed, "also those of the days");
-    let duplicates = "SELECT sum(duplicate) FROM ledger_minutes";
-    assert_eq!(stack.number(duplicates).await, i64::try_from(stored).unwrap());
-    assert_eq!(stack.number("SELECT sum(abs(residue)) FROM ledger_residue").await, 0);
+    let known = Known::of(&stack, play).await;
+    assert_eq!(stack.number("SELECT count(*) FROM purchases_counted").await, 1_747);
+    let mut random = fastrand::Rng::with_seed(questline_testing::seed());
+    known.stands_when_sent_again(&stack, folder.path(), &mut random).await;
+    drop(stack);
+    known.stands_in_disorder_and_replayed(&folder.path().join("other"), &mut random).await;
 }
 
 #[tokio::test]

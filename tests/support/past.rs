@@ -1,6 +1,9 @@
 //! A log that has been there for a while: records of another day, as ingest had stored them.
 
-use std::path::Path;
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    path::Path,
+};
 
 use questline_events::headers::{APP_ID, RECEIVED_AT};
 use questline_log_sqlite::SqliteLog;
@@ -22,15 +25,14 @@ impl Past {
         let received_at = at_ms.to_string();
         let headers =
             Headers::new([(APP_ID, &b"local"[..]), (RECEIVED_AT, received_at.as_bytes())]);
-        let record = |(n, event): (usize, String)| NewRecord {
-            // By three, so that what is sent twice is on one partition.
-            partition: u32::try_from(n / 3).ok(),
+        let record = |event: String| NewRecord {
+            partition: Some(partition(&event)),
             timestamp_ms: Some(at_ms),
             value: Some(event.into()),
             headers: headers.clone(),
             ..NewRecord::default()
         };
-        let mut records = events.enumerate().map(record);
+        let mut records = events.map(record);
         loop {
             let some: Vec<_> = records.by_ref().take(6_000).collect();
             if some.is_empty() {
@@ -43,4 +45,11 @@ impl Past {
     pub(crate) async fn close(self) {
         self.0.close().await;
     }
+}
+
+/// What is sent twice is on one partition.
+fn partition(event: &str) -> u32 {
+    let mut hasher = DefaultHasher::new();
+    event.hash(&mut hasher);
+    u32::try_from(hasher.finish() >> 32).unwrap_or_default()
 }

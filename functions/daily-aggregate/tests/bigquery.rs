@@ -3,9 +3,9 @@
 
 mod support;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{ffi::OsStr, path::Path, sync::Arc, time::Duration};
 
-use questline_daily_aggregate::{Reach, report::Standing};
+use questline_daily_aggregate::{Failure, Reach, report::Standing};
 use questline_events::time;
 use questline_stores::{
     daily::{Daily as _, Runs as _, Table},
@@ -16,11 +16,18 @@ use questline_testing::{Bigquery, skip};
 use questline_warehouse_bigquery::BigqueryWarehouse;
 use questline_warehouse_duckdb::FILE;
 use serde_json::{Value, json};
-use support::{Place, Set, day, play, run_over};
+use support::{
+    Place, Set, day,
+    faulty::{Faulty, holding},
+    kill_child, play, run_over,
+};
 
 const NIGHT: &str = "2024-03-01T02:00:00Z";
 const LIMITS: QueryLimits = QueryLimits { timeout: Duration::from_secs(60), rows: 10_000 };
 const PATIENCE: Duration = Duration::from_secs(600);
+/// Where the child that is killed finds the emulator, and its directory.
+const REST: &str = "QUESTLINE_TEST_REST";
+const DIRECTORY: &str = "QUESTLINE_TEST_DIRECTORY";
 
 /// What a run has written, less what differs between two of them.
 const WRITTEN: [&str; 12] = [
@@ -45,10 +52,13 @@ async fn bigquery(directory: &Path) -> Option<(Bigquery, BigqueryWarehouse)> {
         return None;
     };
     assert!(emulator.copy(&directory.join(FILE)) > 0);
-    let rest = emulator.rest.clone();
-    let variable = |name: &str| (name == "QUESTLINE_BIGQUERY_REST").then(|| rest.clone());
-    let warehouse = BigqueryWarehouse::open(Bigquery::DATASET, variable).await.unwrap();
+    let warehouse = opened(&emulator.rest).await;
     Some((emulator, warehouse))
+}
+
+async fn opened(rest: &str) -> BigqueryWarehouse {
+    let variable = |name: &str| (name == "QUESTLINE_BIGQUERY_REST").then(|| rest.to_owned());
+    BigqueryWarehouse::open(Bigquery::DATASET, variable).await.unwrap()
 }
 
 /// A day of play on DuckDB, and nobody has it open.
@@ -112,6 +122,59 @@ async fn a_day_is_the_same_on_both_and_again() {
     }
     let levels = rows(&warehouse, "SELECT COUNT(*) FROM level_metrics").await;
     assert_eq!(levels, ["[3.0]"], "not doubled");
+}
+
+/// The process that is killed: the day's levels are replaced, and nobody has written it down.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child() {
+    let (Ok(rest), Ok(directory)) = (std::env::var(REST), std::env::var(DIRECTORY)) else { return };
+    let hook = holding("level_metrics record".to_owned());
+    let faulty = Arc::new(Faulty { inner: opened(&rest).await, hook });
+    let run = run_over(Path::new(&directory), faulty, Set::at(NIGHT));
+    run.call(day("2024-02-29"), false, PATIENCE).await.unwrap();
+}
+
+/// The tables of a day as DuckDB has them, and nothing of it still at work.
+async fn assert_closed(warehouse: &BigqueryWarehouse, place: &Place) {
+    for sql in &WRITTEN[..10] {
+        let expected = place.warehouse.query(sql, LIMITS).await.unwrap().rows;
+        assert_eq!(rows(warehouse, sql).await, told(expected), "{sql}");
+    }
+    let running = "SELECT COUNT(*) FROM pipeline_runs WHERE state = 'running'";
+    assert_eq!(rows(warehouse, running).await, ["[0.0]"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_is_the_same_after_a_kill_and_by_two_processes_at_once() {
+    let (embedded, cloud) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    played(embedded.path(), &play()).await;
+    let Some((emulator, warehouse)) = bigquery(embedded.path()).await else { return };
+    let leap = day("2024-02-29");
+    let place = Place::open(embedded.path(), NIGHT);
+    assert_eq!(place.run(leap).await.unwrap().standing, Standing::Done);
+    kill_child(&[(REST, OsStr::new(&emulator.rest)), (DIRECTORY, cloud.path().as_os_str())]);
+
+    // Each process has a run of its own, and the time in common.
+    let clock = Set::at(NIGHT);
+    let process = || run_over(cloud.path(), Arc::new(warehouse.clone()), clock.clone());
+    // No platform says that it is dead: it may be at work.
+    let busy = process().call(leap, false, PATIENCE).await;
+    assert!(matches!(&busy, Err(Failure::Busy(by)) if by == "2024-02-29.1"), "{busy:?}");
+    // Longer than any platform lets a step run.
+    clock.on(17);
+    let report = process().call(leap, false, PATIENCE).await.unwrap();
+    assert_eq!((report.standing, &*report.run), (Standing::Done, "2024-02-29.1"), "{report:?}");
+    let levels = "SELECT attempt, state FROM pipeline_runs WHERE step = 'level_metrics'";
+    assert_eq!(rows(&warehouse, levels).await, [r#"[1.0,"failed"]"#, r#"[2.0,"done"]"#]);
+    assert_closed(&warehouse, &place).await;
+
+    let (one, two) = (process(), process());
+    let at_once = tokio::join!(one.call(leap, true, PATIENCE), two.call(leap, true, PATIENCE));
+    let (run, busy) = if at_once.0.is_ok() { at_once } else { (at_once.1, at_once.0) };
+    let report = run.unwrap();
+    assert_eq!((report.standing, &*report.run), (Standing::Done, "2024-02-29.2"), "{report:?}");
+    assert!(matches!(&busy, Err(Failure::Busy(by)) if by == "2024-02-29.2"), "{busy:?}");
+    assert_closed(&warehouse, &place).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

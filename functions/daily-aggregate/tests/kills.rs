@@ -4,16 +4,15 @@
 
 mod support;
 
-use std::{
-    io::{BufRead as _, BufReader, Write as _},
-    path::Path,
-    process::{Command, Stdio},
-    sync::Arc,
-};
+use std::{ffi::OsStr, path::Path, sync::Arc};
 
 use questline_daily_aggregate::{graph::GRAPH, report::Standing};
 use questline_warehouse_duckdb::DuckdbWarehouse;
-use support::{Place, Set, day, everything, faulty::Faulty, play};
+use support::{
+    Place, Set, day, everything,
+    faulty::{Faulty, holding},
+    kill_child, play,
+};
 
 const NIGHT: &str = "2024-03-01T02:00:00Z";
 /// Where the child is to hold still, `STEP MOMENT`, and its directory.
@@ -33,34 +32,10 @@ async fn child() {
     let (Ok(hold), Ok(directory)) = (std::env::var(HOLD), std::env::var(DIRECTORY)) else { return };
     let directory = Path::new(&directory);
     let warehouse = DuckdbWarehouse::open(directory).unwrap();
-    let hook = Arc::new(move |step: &str, moment: &str| {
-        if hold == format!("{step} {moment}") {
-            println!("holding");
-            std::io::stdout().flush().unwrap();
-            std::thread::sleep(std::time::Duration::from_secs(60));
-        }
-        Ok(())
-    });
-    let faulty = Arc::new(Faulty { inner: warehouse.clone(), hook });
+    let faulty = Arc::new(Faulty { inner: warehouse.clone(), hook: holding(hold) });
     let place = Place::over(directory, warehouse, faulty, Set::at(NIGHT));
     place.run.call(day("2024-02-29"), false, std::time::Duration::from_secs(600)).await.unwrap();
     println!("never held");
-}
-
-/// Starts the child, and kills it where it holds.
-fn kill_at(directory: &Path, hold: &str) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--nocapture"])
-        .env(HOLD, hold)
-        .env(DIRECTORY, directory)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let said = BufReader::new(child.stdout.take().unwrap()).lines();
-    let held = said.map_while(Result::ok).find(|line| line.ends_with("holding"));
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert!(held.is_some(), "it never came to {hold}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,7 +52,8 @@ async fn a_day_is_the_same_whenever_its_process_is_killed() {
         fresh(folder.path()).await;
         // Written down as running; its table replaced, and nobody knows.
         for moment in ["begun", "record"] {
-            kill_at(folder.path(), &format!("{step} {moment}"));
+            let hold = format!("{step} {moment}");
+            kill_child(&[(HOLD, OsStr::new(&hold)), (DIRECTORY, folder.path().as_os_str())]);
             kills += 1;
         }
         let place = Place::open(folder.path(), NIGHT);

@@ -1,6 +1,10 @@
 //! What stands between a run and its warehouse: faults, and the moment to be killed.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    io::Write as _,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use arrow_array::RecordBatch;
 use async_trait::async_trait;
@@ -12,16 +16,27 @@ use questline_stores::{
     },
     warehouse::WarehouseError,
 };
-use questline_warehouse_duckdb::DuckdbWarehouse;
 
 type Result<T> = std::result::Result<T, WarehouseError>;
 
 /// Called before and after what a step does, and when it is written down.
 pub(crate) type Hook = Arc<dyn Fn(&str, &str) -> Result<()> + Send + Sync>;
 
-pub(crate) struct Faulty {
-    pub(crate) inner: DuckdbWarehouse,
+pub(crate) struct Faulty<W> {
+    pub(crate) inner: W,
     pub(crate) hook: Hook,
+}
+
+/// Says so and holds still where a step comes to a moment, `STEP MOMENT`, for longer than it lives.
+pub(crate) fn holding(hold: String) -> Hook {
+    Arc::new(move |step: &str, moment: &str| {
+        if hold == format!("{step} {moment}") {
+            println!("holding");
+            std::io::stdout().flush().unwrap();
+            std::thread::sleep(Duration::from_secs(60));
+        }
+        Ok(())
+    })
 }
 
 /// The tables that fail, each so many times.
@@ -41,7 +56,7 @@ pub(crate) fn failing(times: &[(Table, u32)]) -> Hook {
 }
 
 #[async_trait]
-impl Daily for Faulty {
+impl<W: Daily> Daily for Faulty<W> {
     async fn readiness(&self, day: Day) -> Result<Readiness> {
         (self.hook)("wait", "before")?;
         let done = self.inner.readiness(day).await;
@@ -82,7 +97,7 @@ impl Daily for Faulty {
 }
 
 #[async_trait]
-impl Runs for Faulty {
+impl<W: Runs> Runs for Faulty<W> {
     fn alone(&self) -> bool {
         self.inner.alone()
     }

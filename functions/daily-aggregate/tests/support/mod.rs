@@ -5,7 +5,10 @@
 pub(crate) mod faulty;
 
 use std::{
+    ffi::OsStr,
+    io::{BufRead as _, BufReader},
     path::Path,
+    process::{Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -60,6 +63,21 @@ impl Clock for Set {
 
 pub(crate) fn day(text: &str) -> Day {
     text.parse().unwrap()
+}
+
+/// Starts `child`, a test of the same program, with some variables, and kills it where it holds.
+pub(crate) fn kill_child(variables: &[(&str, &OsStr)]) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child", "--nocapture"])
+        .envs(variables.iter().copied())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let said = BufReader::new(child.stdout.take().unwrap()).lines();
+    let held = said.map_while(Result::ok).find(|line| line.ends_with("holding"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(held.is_some(), "it never held: {variables:?}");
 }
 
 /// Runs over a warehouse, that hand on what they make to a directory.

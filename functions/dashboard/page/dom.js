@@ -84,9 +84,3 @@ export function keeping(body, draw) {
   if (key === undefined || body.contains(document.activeElement)) return;
   [...body.querySelectorAll("[data-key]")].find((element) => element.dataset.key === key)?.focus({ preventScroll: true });
 }
-
-/** Tells those who do not see the page, and those who look for it. */
-export function announce(element, state, text) {
-  element.dataset.state = state;
-  say(element, text);
-}

@@ -1,6 +1,6 @@
 // Alerts: the facts of the moment in, sentences out. No element, no clock.
 
-import { clock, count, day, plural, share, since } from "./format.js";
+import { clock, count, day, plural, seconds, share, since } from "./format.js";
 
 const LAG = 100_000;
 const LETTERS = 0.01;
@@ -48,19 +48,21 @@ function ofSamples(samples) {
   return found;
 }
 
-function ofDay({ day: minutes, samples }, now) {
+function ofDay({ day: minutes, samples, apps = [] }, now) {
   if (!minutes) return [];
   const found = [];
   const sum = (name) => minutes.reduce((total, row) => total + row[name], 0);
   const [read, dead] = [sum("read"), sum("dead_lettered")];
   if (read > 0 && dead / read > LETTERS) {
-    found.push({ level: "warning", text: `${share(dead / read)} of the events of 24 hours are dead letters: ${count(dead)} of ${count(read)}.`, mend: "Their reasons stand below.", link: "#letters" });
+    found.push({ level: "warning", text: `${share(dead / read)} of the events of 24 hours are dead letters: ${count(dead)} of ${count(read)}, all apps.`, mend: "Their reasons stand below.", link: "#letters" });
   }
-  const heard = minutes.filter((row) => row.read > 0).at(-1);
-  const quiet = heard ? now / 1000 - Date.parse(heard.bucket) / 1000 : null;
+  // Where the whole day is empty, the ledger tells the last minute of each app that ever sent something.
+  const heard = minutes.filter((row) => row.read > 0).map((row) => row.bucket);
+  const last = Math.max(...(heard.length ? heard : apps.map((app) => app.last_minute)).map(seconds));
+  const quiet = now / 1000 - last;
   const moving = samples?.length > 1 && samples.at(-1).stored > samples[0].stored;
-  if (quiet !== null && quiet > SILENCE && !moving) {
-    found.push({ level: "critical", text: `No event has come for ${since(quiet * 1000)}.`, mend: "Are clients sending, and to the right address?" });
+  if (Number.isFinite(quiet) && quiet > SILENCE && !moving) {
+    found.push({ level: "critical", text: `No event has come for ${since(quiet * 1000)}, all apps.`, mend: "Are clients sending, and to the right address?" });
   }
   return found;
 }
@@ -69,11 +71,11 @@ function ofLedger(residue) {
   const found = [];
   for (const row of residue.filter((row) => row.residue !== 0)) {
     const what = row.residue > 0 ? `${plural(row.residue, "record is", "records are")} missing` : `${plural(-row.residue, "record")} too many`;
-    found.push({ level: "critical", text: `${what} at the hop ${row.hop}, in the minute ${clock(row.first_missing)}.`, mend: "The ledger shows where.", link: "#ledger" });
+    found.push({ level: "critical", text: `${what} at the hop ${row.hop}, in the minute ${clock(row.first_missing)}, all apps.`, mend: "The ledger shows where.", link: "#ledger" });
   }
   const unproved = residue.filter((row) => row.hop === "log").reduce((total, row) => total + row.unproved, 0);
   if (unproved > 0) {
-    found.push({ level: "warning", text: `${plural(unproved, "minute is", "minutes are")} unproved: an instance of ingest ended there without its closing mark.`, mend: "What it acknowledged was read; how much that was, nobody wrote down.", link: "#ledger" });
+    found.push({ level: "warning", text: `${plural(unproved, "minute is", "minutes are")} unproved: an instance of ingest ended there without its closing mark (all apps).`, mend: "What it acknowledged was read; how much that was, nobody wrote down.", link: "#ledger" });
   }
   return found;
 }

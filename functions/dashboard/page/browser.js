@@ -1,13 +1,17 @@
 // The event browser: events as they come, what was sent beside what it became.
 
-import { bytes, h, quoted } from "./dom.js";
+import { bytes, choose, h, quoted, say } from "./dom.js";
 import * as filters from "./filters.js";
 import { clock, count, moment } from "./format.js";
 import * as form from "./form.js";
-import { record, rows as rowsOf, stream } from "./source.js";
+import { ask, given, record, rows as rowsOf, Silent, stream } from "./source.js";
 import * as types from "./types.js";
 
 const KEEP = 200;
+/** Milliseconds until events of the past are asked for again, where that failed. */
+const AGAIN = 15_000;
+/** Milliseconds after its end in which a range may still get a row of an event that came within it. */
+const SETTLED = 60_000;
 /** The filters of this section alone. */
 const NARROW = ["user", "type", "verdict", "release"];
 /** Columns that tell what became of an event, in the order in which people look for them. */
@@ -100,65 +104,117 @@ function controls(reasons) {
     field("Verdict", h("select", { name: "verdict" }, options(verdicts))),
     field("Release", h("input", { name: "release", type: "search", placeholder: "app_version", maxlength: 64, size: 9, autocomplete: "off" })),
   );
-  const show = () => NARROW.forEach((name) => (element.elements[name].value = filters.get(name)));
+  // What somebody is typing stays until the address says something else.
+  const shown = {};
+  const show = () => {
+    for (const name of NARROW.filter((each) => shown[each] !== filters.get(each))) choose(element.elements[name], (shown[name] = filters.get(name)));
+  };
+  filters.onchange(show);
   element.addEventListener("change", () => filters.set(Object.fromEntries(NARROW.map((name) => [name, element.elements[name].value]))));
   show();
   return element;
 }
 
-export function start(section, { reasons, form: where, records: log }) {
-  records = log;
+/** What is asked: where the range ends now, whatever comes is in it. */
+function asked() {
+  const { from_time, to_time, app_id } = filters.common();
+  const narrow = { user_id: filters.get("user"), event_type: filters.get("type"), verdict: filters.get("verdict"), app_version: filters.get("release") };
+  return { from_time, ...(filters.between() && { to_time }), app_id, ...narrow, most: KEEP };
+}
+
+/** Of a range that is over nothing more comes: it is asked for once. */
+function once(parameters, { tell, fail }) {
+  let [closed, again] = [false];
+  const look = async () => {
+    try {
+      const { rows } = await ask("events/recent", parameters);
+      if (!closed) tell(rows);
+    } catch (error) {
+      if (closed) return;
+      fail(error instanceof Silent ? error.message : `Not to be had: ${error.message}.`);
+      again = setTimeout(look, AGAIN);
+    }
+  };
+  look();
+  return {
+    close() {
+      closed = true;
+      clearTimeout(again);
+    },
+  };
+}
+
+/** The list, what is said of it, and the button that holds it. */
+function listing() {
   const list = h("div", { class: "list", role: "log", "aria-label": "Events, the latest first", "aria-live": "off" });
   const word = h("p", { class: "word", role: "status" }, "Asking…");
   const pause = h("button", { type: "button", "aria-pressed": "false" }, "Pause");
-  const head = h("header", {}, h("h3", {}, "As they come"), pause, controls(reasons));
+  let [held, waiting] = [false, []];
+  const add = (news) => {
+    // A stream that was opened anew begins with what it has shown before.
+    const known = new Set([...list.children].map((element) => element.dataset.place).concat(waiting.map(place)));
+    const fresh = news.filter((row) => !known.has(place(row)));
+    if (held) {
+      waiting = [...fresh, ...waiting].slice(0, KEEP);
+      pause.textContent = `Go on (${count(waiting.length)} new)`;
+      return;
+    }
+    list.prepend(...fresh.map(line));
+    while (list.children.length > KEEP) list.lastElementChild.remove();
+    const none = NARROW.some((name) => filters.get(name)) ? "No event fits. Type and release filter what became a row: a dead letter has neither." : "No event has come in this range.";
+    say(word, list.children.length ? "" : none);
+  };
+  const hold = (now) => {
+    held = now;
+    pause.setAttribute("aria-pressed", String(held));
+    pause.textContent = held ? "Go on" : "Pause";
+    if (!held) add(waiting.splice(0));
+  };
+  pause.addEventListener("click", () => hold(!held));
+  return {
+    list,
+    word,
+    pause,
+    add,
+    clear() {
+      waiting = [];
+      list.replaceChildren();
+      hold(false);
+      say(word, "Asking…");
+    },
+  };
+}
+
+export function start(section, { reasons, form: where, records: log }) {
+  records = log;
+  const { list, word, pause, add, clear } = listing();
+  const title = h("h3");
+  const head = h("header", {}, title, pause, controls(reasons));
   const panels = h("div", { class: "panels" });
   const browser = h("article", { class: "panel browser", "aria-label": "Event browser" }, head, word, list);
   panels.append(browser);
   if (where) panels.append(form.start(where));
   section.append(panels);
 
-  let [handle, held, waiting] = [null, false, []];
-  const add = (news) => {
-    if (held) {
-      waiting = [...news, ...waiting].slice(0, KEEP);
-      pause.textContent = `Go on (${count(waiting.length)} new)`;
-      return;
-    }
-    // A stream that was opened anew begins with what it has shown before.
-    const known = new Set([...list.children].map((element) => element.dataset.place));
-    list.prepend(...news.filter((row) => !known.has(place(row))).map(line));
-    while (list.children.length > KEEP) list.lastElementChild.remove();
-    const none = NARROW.some(filters.get) ? "No event fits. Type and release filter what became a row: a dead letter has neither." : "No event has come in this range.";
-    word.textContent = list.children.length ? "" : none;
-  };
-  pause.addEventListener("click", () => {
-    held = !held;
-    pause.setAttribute("aria-pressed", String(held));
-    pause.textContent = held ? "Go on" : "Pause";
-    if (!held) add(waiting.splice(0));
-  });
-  const asked = () => {
-    const { from_time, app_id } = filters.common();
-    const given = { from_time, app_id, user_id: filters.get("user"), event_type: filters.get("type"), verdict: filters.get("verdict"), app_version: filters.get("release"), most: KEEP };
-    return Object.entries(given).filter(([, value]) => value !== "");
-  };
-  let key;
+  let [handle, key] = [];
   const open = () => {
-    const given = asked();
-    const next = JSON.stringify(given.filter(([name]) => name !== "from_time").concat(filters.get("range")));
+    const { from_time, ...more } = asked();
+    const next = JSON.stringify([more, filters.between() ?? filters.get("range")]);
     if (next === key) return;
     key = next;
     handle?.close();
-    list.replaceChildren();
-    word.textContent = "Asking…";
-    handle = stream(`/api/events?${new URLSearchParams(given)}`, {
-      message: (answer) => add(rowsOf(answer)),
-      broken: (why) => (word.textContent = why),
-      silent: () => {
-        word.textContent = "The stream has broken off; it comes back by itself.";
-      },
-    });
+    clear();
+    const over = Date.parse(more.to_time) < Date.now() - SETTLED;
+    title.textContent = over ? "As they came, the latest of the range" : "As they come";
+    pause.hidden = over;
+    const parameters = { from_time, ...more };
+    handle = over
+      ? once(parameters, { tell: add, fail: (words) => say(word, words) })
+      : stream(`/api/events?${new URLSearchParams(given(parameters))}`, {
+          message: (answer) => add(rowsOf(answer)),
+          broken: (why) => say(word, why),
+          silent: (why) => say(word, why ? `Not to be had: ${why}.` : "The stream has broken off; it comes back by itself."),
+        });
   };
   filters.onchange(open);
   open();

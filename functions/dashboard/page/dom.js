@@ -24,10 +24,11 @@ function seen(character) {
   return `⟨U+${code.toString(16).toUpperCase().padStart(4, "0")}⟩`;
 }
 
-/** A text of a client, to be shown: what is unseen is seen, and its direction is its own. */
-export function quoted(text) {
-  return h("bdi", {}, String(text).replace(UNSEEN, seen));
-}
+/** A text of a client where no element can stand: what is unseen is seen. */
+export const visible = (text) => String(text).replace(UNSEEN, seen);
+
+/** The same, and its direction is its own. */
+export const quoted = (text) => h("bdi", {}, visible(text));
 
 /** Bytes as base64, as text: what is no UTF-8 stands as \xNN. */
 export function bytes(base64) {
@@ -41,8 +42,45 @@ export function bytes(base64) {
   }
 }
 
-/** Tells those who do not see the page, and those who look for it. */
-export function announce(element, state, text) {
-  element.dataset.state = state;
+/** How the stack stands: in the pill, and in words over everything where that is no good news. */
+export function stand(state, text, words = "") {
+  const [pill, banner] = ["state", "broken"].map((id) => document.getElementById(id));
+  pill.dataset.state = state;
+  banner.hidden = !words;
+  say(pill, text);
+  say(banner, words);
+}
+
+/** Whoever hears the page hears what is new, not the same again. */
+export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
+}
+
+/** A value among the options of a select. */
+export function offer(select, value) {
+  if (![...select.options].some((option) => option.value === value)) select.append(h("option", { value }, visible(value)));
+}
+
+/** Sets what a field holds; what is no option of a select yet becomes one. */
+export function choose(field, value) {
+  if (field.options) offer(field, value);
+  // A date half typed is an empty one: it is left alone.
+  if (field.value !== value) field.value = value;
+}
+
+/** What may be wider or longer than its place: keys scroll it. */
+export const scrolled = (label, ...children) => h("div", { class: "scroll", role: "group", tabindex: 0, "aria-label": label, "data-key": "scroll" }, ...children);
+
+const SCROLLED = ".scroll, .samples, pre";
+
+/** Draws anew, and leaves people where they were: the focus, by its `data-key`, and what they scrolled. */
+export function keeping(body, draw) {
+  const key = body.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+  const places = [...body.querySelectorAll(SCROLLED)].map(({ scrollLeft, scrollTop }) => [scrollLeft, scrollTop]);
+  draw();
+  [...body.querySelectorAll(SCROLLED)].slice(0, places.length).forEach((element, at) => {
+    [element.scrollLeft, element.scrollTop] = places[at];
+  });
+  if (key === undefined || body.contains(document.activeElement)) return;
+  [...body.querySelectorAll("[data-key]")].find((element) => element.dataset.key === key)?.focus({ preventScroll: true });
 }

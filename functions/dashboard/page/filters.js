@@ -3,6 +3,8 @@
 const SPANS = { "1h": 3600, "6h": 6 * 3600, "24h": 86400, "7d": 7 * 86400, "14d": 14 * 86400, "30d": 30 * 86400 };
 /** Wide enough that the two weeks of a fresh stack are seen. */
 export const USUAL = "14d";
+/** Seconds: no question looks at more. */
+const LONGEST = 366 * 86400;
 const NAMES = ["range", "from", "to", "app", "platform", "country", "release", "user", "type", "verdict"];
 /** Questions within so many seconds are one question, whoever asks; those about days are dear. */
 const ROUND = 10;
@@ -13,15 +15,19 @@ let values = read();
 
 function read() {
   const given = new URLSearchParams(location.search);
-  return Object.fromEntries(NAMES.map((name) => [name, given.get(name) ?? ""]));
+  const found = Object.fromEntries(NAMES.map((name) => [name, given.get(name) ?? ""]));
+  const known = found.range === "between" || Object.hasOwn(SPANS, found.range);
+  return { ...found, range: known ? found.range : "" };
 }
 
 export const get = (name) => values[name];
 
+/** Every choice is a step that the browser's own back button takes back. */
 export function set(news) {
   values = { ...values, ...news };
   const kept = new URLSearchParams(NAMES.filter((name) => values[name]).map((name) => [name, values[name]]));
-  history.replaceState(null, "", `${location.pathname}${kept.size ? `?${kept}` : ""}${location.hash}`);
+  const search = kept.size ? `?${kept}` : "";
+  if (search !== location.search) history.pushState(null, "", `${location.pathname}${search}${location.hash}`);
   changed.dispatchEvent(new Event("change"));
 }
 
@@ -34,17 +40,26 @@ addEventListener("popstate", () => {
 
 const iso = (seconds) => new Date(seconds * 1000).toISOString();
 
-function between() {
-  const [from, to] = [Date.parse(`${values.from}Z`) / 1000, Date.parse(`${values.to}Z`) / 1000];
-  return values.range === "between" && from < to ? [from, to] : null;
+const ends = () => [values.from, values.to].map((text) => Date.parse(`${text}Z`) / 1000);
+
+/** What is wrong with the ends that somebody has set, in words; nothing where there are none. */
+export function fault() {
+  if (values.range !== "between") return "";
+  const [from, to] = ends();
+  if (Number.isNaN(from + to)) return "From and To are both needed, with day and time. Until then 14 days are shown.";
+  if (from >= to) return "From is to be before To. Until then 14 days are shown.";
+  return to - from > LONGEST ? "From and To are to be within a year. Until then 14 days are shown." : "";
 }
+
+/** The ends that somebody has set; none where the range ends now. */
+export const between = () => (values.range === "between" && !fault() ? ends() : null);
 
 /** From and to in seconds since 1970; `span` looks at so many seconds whatever the range is. */
 export function range(span, round = ROUND) {
   const fixed = span ? null : between();
   if (fixed) return fixed;
   const to = (Math.floor(Date.now() / 1000 / round) + 1) * round;
-  return [to - (span ?? SPANS[values.range] ?? SPANS[USUAL]), to];
+  return [to - (span || (SPANS[values.range] ?? SPANS[USUAL])), to];
 }
 
 /** When something arrived first, in seconds since 1970; 0 while nobody knows. */
@@ -59,7 +74,7 @@ export function learn(seconds) {
 /** The range of what is told by its arrival: a fresh log fills it, and is no spike at its end. */
 export function arrived() {
   const [from, to] = range();
-  if (!began || values.range === "between") return [from, to];
+  if (!began || between()) return [from, to];
   return [Math.max(from, Math.min(began - 300, to - 1800)), to];
 }
 
@@ -80,6 +95,9 @@ export function buckets([from, to], size) {
   for (let at = Math.floor(from / size) * size; at < to; at += size) starts.push(at);
   return starts;
 }
+
+/** Where a plot of a range has its points. */
+export const axis = (range) => buckets(range, bucket(range));
 
 /** The parameters that every question has. */
 export function common(span, round) {

@@ -39,3 +39,6 @@ export function since(milliseconds) {
 
 /** Levels in the order of play: 2 before 10, then names. */
 export const natural = new Intl.Collator("en", { numeric: true }).compare;
+
+/** A word of a command line, as it is typed. */
+export const typed = (text) => (/^[\w.:\/=@+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);

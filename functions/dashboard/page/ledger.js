@@ -20,21 +20,24 @@ const STATES = {
   none: ["", "nothing is written down"],
 };
 
-const stateOf = (row) => (row.residue !== 0 ? "lost" : row.unproved ? "unproved" : row.open ? "open" : "proved");
+const lost = (row) => row.residue !== 0 || Boolean(row.first_missing);
+const stateOf = (row) => (lost(row) ? "lost" : row.unproved ? "unproved" : row.open ? "open" : "proved");
 
 function hop([name, title, equation], rows) {
   const mine = rows.filter((row) => row.hop === name);
   const sum = (column) => mine.reduce((total, row) => total + row[column], 0);
+  // What is missing in one minute is not made up for by what is too many in another.
   const missing = sum("residue");
-  const state = missing ? "lost" : sum("unproved") ? "unproved" : "proved";
-  const first = mine.find((row) => row.first_missing)?.first_missing;
-  const found = missing ? `since ${moment(first)}` : `in ${plural(sum("proved"), "proved minute")}`;
+  const first = mine.find(lost);
+  const state = first ? "lost" : sum("unproved") ? "unproved" : sum("proved") ? "proved" : "open";
+  const found = first ? `since ${moment(first.first_missing)}` : `in ${plural(sum("proved"), "proved minute")}`;
+  const words = missing < 0 ? " too many" : first && !missing ? " missing, as many too many" : " missing";
   const rest = [sum("unproved") && `${count(sum("unproved"))} unproved`, sum("open") && `${count(sum("open"))} open`].filter(Boolean);
   return h(
     "li",
     { class: "hop", "data-state": state },
     h("h4", {}, title),
-    h("p", { class: "figure" }, count(missing), h("small", {}, " missing")),
+    h("p", { class: "figure" }, state === "open" ? "–" : count(Math.abs(missing)), h("small", {}, state === "open" ? " nothing proved yet" : words)),
     h("p", {}, found, rest.length ? `, ${rest.join(", ")}` : ""),
     h("p", { class: "equation" }, equation),
   );
@@ -73,6 +76,7 @@ export function start(section) {
     question: () => ({ name: "ledger_residue/by_bucket", parameters: { ...filters.arrivals(), bucket_seconds: size() } }),
     empty: "No minute of this range is written down yet. The first one is within a minute of the first event.",
     every: 10,
+    beside: () => filters.buckets(filters.arrived(), size()),
     draw(body, { rows }) {
       body.replaceChildren(h("ol", { class: "hops" }, HOPS.map((each) => hop(each, rows))), ...strip(rows));
     },

@@ -1,8 +1,8 @@
 // Dead letters: by reason, and the latest of one with its very bytes.
 
-import { bytes, h, quoted } from "./dom.js";
+import { bytes, h, quoted, scrolled } from "./dom.js";
 import * as filters from "./filters.js";
-import { count, moment } from "./format.js";
+import { count, moment, typed } from "./format.js";
 import { panel } from "./panel.js";
 
 const WORDS = {
@@ -29,7 +29,7 @@ function reasons(body, { rows }, choose) {
     h(
       "tr",
       { "data-chosen": row.reason === chosen },
-      h("th", { scope: "row" }, h("button", { type: "button", class: "link", "aria-pressed": String(row.reason === chosen), onclick: () => choose(row.reason === chosen ? "" : row.reason) }, row.reason), h("small", {}, WORDS[row.reason] ?? "")),
+      h("th", { scope: "row" }, h("button", { type: "button", class: "link", "data-key": row.reason, "aria-pressed": String(row.reason === chosen), onclick: () => choose(row.reason === chosen ? "" : row.reason) }, row.reason), h("small", {}, WORDS[row.reason] ?? "")),
       h("td", { class: "number bar warm", "--part": `${(100 * row.written) / most}%` }, count(row.written)),
       h("td", { class: "number" }, count(row.waiting)),
       h("td", { class: "number" }, count(row.held)),
@@ -37,18 +37,25 @@ function reasons(body, { rows }, choose) {
     ),
   );
   const head = ["Reason", "Letters", "Waiting", "Held", "Last"].map((name, at) => h("th", { scope: "col", class: at > 0 && at < 4 ? "number" : null }, name));
-  body.replaceChildren(h("div", { class: "scroll", tabindex: 0 }, h("table", { class: "lines" }, h("caption", { class: "unseen" }, "Dead letters by reason"), h("thead", {}, h("tr", {}, head)), h("tbody", {}, lines))));
+  const table = h("table", { class: "lines" }, h("caption", { class: "unseen" }, "Dead letters by reason"), h("thead", {}, h("tr", {}, head)), h("tbody", {}, lines));
+  body.replaceChildren(scrolled("Dead letters by reason", table));
+}
+
+/** What would become of a letter now; one that does not wait has come to something already. */
+function fate(row) {
+  if (row.waiting === false) return h("p", { class: "fate" }, "It was brought back already, or is settled: it does not wait any more.");
+  if (row.would_fail === null) return h("p", { class: "fate", "data-state": "good" }, "A reprocess now would accept it.");
+  return h("p", { class: "fate", "data-state": "bad" }, "A reprocess now would fail again: ", quoted(row.would_fail), ". Name a mend: --set, --rename or --cast.");
 }
 
 function sample(row) {
-  const fate = row.would_fail === null ? h("p", { class: "fate", "data-state": "good" }, "A reprocess now would accept it.") : h("p", { class: "fate", "data-state": "bad" }, "A reprocess now would fail again: ", quoted(row.would_fail), ". Name a mend: --set, --rename or --cast.");
   const fault = row.detail ? ["at ", h("code", {}, quoted(row.detail))] : [];
   return h(
     "li",
     {},
     h("p", {}, h("span", { class: "badge", "data-state": "bad" }, row.reason), " ", ...fault, h("span", { class: "soft" }, ` arrived ${moment(row.received_at)}, app `, quoted(row.app_id ?? "none"), row.attempts ? `, brought back ${row.attempts} times` : "", row.held ? ", held" : "")),
-    h("pre", { tabindex: 0, "aria-label": "The bytes as they were sent" }, quoted(row.raw_base64 === null ? "" : bytes(row.raw_base64))),
-    fate,
+    h("pre", { tabindex: 0, "data-key": `${row.letter} ${row.attempts}`, "aria-label": "The bytes as they were sent" }, quoted(row.raw_base64 === null ? "" : bytes(row.raw_base64))),
+    fate(row),
   );
 }
 
@@ -66,6 +73,7 @@ export function start(section) {
     question: () => ({ name: "events_dlq/by_reason", parameters: filters.common() }),
     empty: "No dead letter in this range: every event that was judged became a row, or had come before.",
     every: 10,
+    beside: () => chosen,
     draw: (body, answer) => reasons(body, answer, choose),
   });
   const samples = panel(panels, {
@@ -75,8 +83,9 @@ export function start(section) {
     empty: "No dead letter in this range.",
     every: 10,
     draw(body, { rows }) {
-      const command = `questline reprocess${chosen ? ` --reason ${chosen}` : ""} --dry-run`;
-      body.replaceChildren(h("p", {}, "All of them: ", h("code", {}, command)), h("ul", { class: "samples" }, rows.map(sample)));
+      const app = filters.get("app");
+      const command = `questline reprocess${chosen && ` --reason ${chosen}`}${app && ` --app ${typed(app)}`} --dry-run`;
+      body.replaceChildren(h("p", {}, "All of them: ", h("code", {}, quoted(command))), h("ul", { class: "samples" }, rows.map(sample)));
     },
   });
 }

@@ -1,12 +1,15 @@
 // Levels: the hardest first, and how many get how far.
 
-import { h, quoted } from "./dom.js";
+import { h, quoted, scrolled, visible } from "./dom.js";
 import * as filters from "./filters.js";
 import { count, natural, one, share } from "./format.js";
 import { panel } from "./panel.js";
 import { plot } from "./plot.js";
 
-const question = () => ({ name: "level_metrics/levels", parameters: { ...filters.days(), most: 500 } });
+/** As many as a question may be answered by: those that are played most. */
+const MOST = 1000;
+const question = () => ({ name: "level_metrics/levels", parameters: { ...filters.days(), most: MOST } });
+const which = (answer) => (answer?.rows.length === MOST ? ` of the ${count(MOST)} most played levels` : "");
 const HARDEST = 12;
 /** A level that somebody tried once is not a hard one. */
 const TRIED = 30;
@@ -16,16 +19,19 @@ function bar(value) {
 }
 
 function hardest(body, { rows }) {
-  const head = ["Level", "Pass rate", "Attempts", "Passed", "Retry rate", "Mean moves", "Player days"];
+  const head = ["Level", "Pass rate", "Starts", "Attempts", "Passed", "Not passed", "Retry rate", "Mean moves", "Player days"];
   const tried = rows.filter((row) => row.attempts >= TRIED);
-  const lines = (tried.length ? tried : rows).slice(0, HARDEST).map((row) =>
+  const hard = [...(tried.length ? tried : rows)].sort((a, b) => a.pass_rate - b.pass_rate || b.attempts - a.attempts || natural(a.level_id, b.level_id));
+  const lines = hard.slice(0, HARDEST).map((row) =>
     h(
       "tr",
       {},
       h("th", { scope: "row" }, quoted(row.level_id)),
       bar(row.pass_rate),
+      h("td", { class: "number" }, count(row.starts)),
       h("td", { class: "number" }, count(row.attempts)),
       h("td", { class: "number" }, count(row.completions)),
+      h("td", { class: "number" }, count(row.attempts - row.completions)),
       bar(row.retry_rate),
       h("td", { class: "number" }, one(row.avg_moves)),
       h("td", { class: "number" }, count(row.player_days)),
@@ -34,19 +40,21 @@ function hardest(body, { rows }) {
   const titles = h("tr", {}, head.map((name, at) => h("th", { scope: "col", class: at ? "number" : null }, name)));
   const open = rows.some((row) => row.provisional);
   const words = "Provisional: days that are not closed by the daily run yet are counted from the rows as received.";
-  body.replaceChildren(h("div", { class: "scroll", tabindex: 0 }, h("table", { class: "lines" }, h("caption", { class: "unseen" }, "The hardest levels"), h("thead", {}, titles), h("tbody", {}, lines))), ...(open ? [h("p", { class: "provisional" }, words)] : []));
+  const table = h("table", { class: "lines" }, h("caption", { class: "unseen" }, "The hardest levels"), h("thead", {}, titles), h("tbody", {}, lines));
+  body.replaceChildren(scrolled("The hardest levels", table), ...(open ? [h("p", { class: "provisional" }, words)] : []));
 }
 
+/** Attempts rise where a level is hard: how far players come is told by who was there, and who got past. */
 function funnel(body, { rows }) {
   const played = [...rows].sort((a, b) => natural(a.level_id, b.level_id));
   plot(body, {
     title: "Funnel over the levels",
     height: 400,
     x: played.map((_, at) => at),
-    labels: played.map((row) => row.level_id.slice(0, 12)),
+    labels: played.map((row) => [...visible(row.level_id)].slice(0, 12).join("")),
     lines: [
-      { label: "attempts", colour: "--plot-6", bars: true, values: played.map((row) => row.attempts), format: count },
-      { label: "passed", colour: "--plot-1", bars: true, values: played.map((row) => row.completions), format: count },
+      { label: "player days", colour: "--plot-6", bars: true, values: played.map((row) => row.player_days), format: count },
+      { label: "passed", colour: "--plot-1", values: played.map((row) => row.completions), format: count },
     ],
   });
 }
@@ -55,6 +63,7 @@ export function start(section) {
   const panels = h("div", { class: "panels" });
   section.append(panels);
   const empty = "No level was played in these days.";
-  panel(panels, { title: "The hardest levels", note: `whole days, at least the last 14; of ${TRIED} attempts or more`, question, empty, every: 30, draw: hardest });
-  panel(panels, { title: "Funnel", note: "attempts at every level, in the order of play, and how many passed", question, empty, every: 30, draw: funnel });
+  panel(panels, { title: "The hardest levels", note: (answer) => `whole days, at least the last 14; those of ${TRIED} attempts or more${which(answer)}; not passed is failed or left`, question, empty, every: 30, wide: true, draw: hardest });
+  const reached = "in the order of play, on how many days a player was at a level, and how often it was passed; who comes on two days counts twice";
+  panel(panels, { title: "Funnel", note: (answer) => `${reached}${which(answer) && `;${which(answer)}`}`, question, empty, every: 30, wide: true, draw: funnel });
 }

@@ -2,7 +2,7 @@
 
 import { alerts } from "./alerts.js";
 import * as browser from "./browser.js";
-import { announce, h } from "./dom.js";
+import { choose, h, offer, quoted, say, stand } from "./dom.js";
 import * as filters from "./filters.js";
 import { seconds } from "./format.js";
 import * as ledger from "./ledger.js";
@@ -12,12 +12,11 @@ import * as minutes from "./minutes.js";
 import * as players from "./players.js";
 import * as pulse from "./pulse.js";
 import * as runs from "./runs.js";
-import { ask, page, Silent } from "./source.js";
+import { ask, often, onanswer, page, Silent } from "./source.js";
 import * as types from "./types.js";
 
 const DAY = 86_400;
 const FACTS = 20_000;
-const EMPTY = 5_000;
 const section = (name) => document.getElementById(name);
 
 /** What is known, and who wants to know of it. */
@@ -25,37 +24,38 @@ function facts() {
   const known = {};
   const listeners = [];
   return {
-    known,
     set(news) {
       Object.assign(known, news);
-      listeners.forEach((listener) => listener(known));
+      for (const listener of listeners) {
+        try {
+          listener(known);
+        } catch (error) {
+          console.error(error);
+        }
+      }
     },
     on: (listener) => listeners.push(listener),
   };
 }
 
-function bar() {
+function bar(known) {
   const form = section("filters");
   const names = ["range", "from", "to", "app"];
   const show = () => {
-    for (const name of names) form.elements[name].value = filters.get(name) || (name === "range" ? filters.USUAL : "");
+    for (const name of names) choose(form.elements[name], filters.get(name) || (name === "range" ? filters.USUAL : ""));
     form.querySelector(".between").hidden = filters.get("range") !== "between";
+    say(section("fault"), filters.fault());
+    for (const name of ["from", "to"]) form.elements[name].setAttribute("aria-invalid", String(filters.fault() !== ""));
   };
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("change", () => filters.set(Object.fromEntries(names.map((name) => [name, form.elements[name].value]))));
   filters.onchange(show);
-  const apps = async () => {
-    const { rows } = await ask("ledger/apps", { most: 1000 }).catch(() => ({ rows: [] }));
-    // Nothing has arrived yet, or nobody answers.
-    if (!rows.length) setTimeout(apps, EMPTY);
-    const known = new Set([...form.elements.app.options].map((option) => option.value));
-    const found = new Set([...rows.map((row) => row.app_id), filters.get("app")]);
-    form.elements.app.append(...[...found].filter((app) => !known.has(app)).map((app) => h("option", { value: app }, app)));
-    show();
-    if (rows.length) filters.learn(Math.min(...rows.map((row) => seconds(row.first_minute))));
-  };
-  apps();
   show();
+  often("ledger/apps", () => ({ most: 1000 }), (apps) => {
+    apps.forEach(({ app_id }) => offer(form.elements.app, app_id));
+    filters.learn(Math.min(...apps.map(({ first_minute }) => seconds(first_minute))));
+    known.set({ apps });
+  });
 }
 
 /** The facts of a day are asked for whatever is in sight: alerts are told of them. */
@@ -83,13 +83,34 @@ async function watch(known) {
   setTimeout(() => watch(known), FACTS);
 }
 
-function tellAlerts(place, known) {
-  const found = alerts(known, Date.now());
-  const text = JSON.stringify(found);
-  if (place.dataset.told === text) return;
-  place.dataset.told = text;
-  const line = ({ level, text, mend, link }) => h("p", { class: "alert", "data-level": level }, h("b", {}, level), h("span", {}, text, " ", link ? h("a", { href: link }, mend || "Look there.") : mend));
-  place.replaceChildren(...found.map(line));
+/** Alerts as they stand; who hears them hears a new one, and not every figure of it. */
+function alarm(place, known) {
+  const list = h("div", { class: "alerts" });
+  const heard = h("p", { class: "unseen", role: "status" });
+  place.append(list, heard);
+  let [told, kinds] = [];
+  const line = ({ level, text, mend, link }) =>
+    h("p", { class: "alert", "data-level": level }, h("b", {}, level), h("span", {}, quoted(text), " ", link ? h("a", { href: link }, mend || "Look there.") : mend));
+  known.on((all) => {
+    const found = alerts(all, Date.now());
+    const text = JSON.stringify(found);
+    if (told === text) return;
+    told = text;
+    list.replaceChildren(...found.map(line));
+    const words = found.map((alert) => `${alert.level}: ${alert.text}`).join(" ");
+    if (words.replace(/\d/g, "") !== kinds) heard.replaceChildren(quoted(words));
+    kinds = words.replace(/\d/g, "");
+  });
+}
+
+/** A part that fails leaves the others alone. */
+function begin(name, start) {
+  try {
+    start(section(name));
+  } catch (error) {
+    console.error(error);
+    section(name).append(h("article", { class: "panel", "data-state": "broken" }, h("p", { class: "word", role: "status" }, `This part of the page has failed: ${error.message}.`)));
+  }
 }
 
 async function start() {
@@ -97,28 +118,27 @@ async function start() {
   try {
     known = await page();
   } catch (error) {
-    announce(section("state"), "broken", "Not answering");
-    const banner = section("broken");
-    banner.hidden = false;
-    banner.textContent = error.message;
+    stand("broken", "Not answering", error.message);
     setTimeout(start, 2000);
     return;
   }
-  section("broken").hidden = true;
+  stand("asking", "Asking…");
   section("version").textContent = `Questline ${known.version}`;
-  if (!known.pulse) announce(section("state"), "live", "Answering");
+  // Ingest describes itself at its own address: that is this one where the form sends to none else.
+  section("beside").hidden = known.form?.ingest !== "";
+  // Without a pulse, what is answered tells whether somebody answers.
+  if (!known.pulse) {
+    const hear = (why) => (why ? stand("broken", "Not answering", `${why} What you see is what it last said; this page goes on by itself when it is back.`) : stand("live", "Answering"));
+    onanswer(hear);
+    hear("");
+  }
   types.learn(known.types);
-  bar();
   const told = facts();
-  const place = pulse.start(section("now"), told, known.pulse);
-  told.on((all) => tellAlerts(place, all));
-  ledger.start(section("ledger"));
-  minutes.start(section("minutes"));
-  levels.start(section("levels"));
-  players.start(section("players"));
-  letters.start(section("letters"));
-  runs.start(section("runs"));
-  browser.start(section("events"), known);
+  begin("now", (place) => alarm(place, told));
+  begin("filters", () => bar(told));
+  begin("now", (place) => pulse.start(place, told, known.pulse));
+  for (const [name, part] of Object.entries({ ledger, minutes, levels, players, letters, runs })) begin(name, part.start);
+  begin("events", (place) => browser.start(place, known));
   watch(told);
 }
 

@@ -17,16 +17,18 @@ export function start(section) {
     question: () => ({ name: "events_1min/by_type", parameters: { ...filters.common(), bucket_seconds: filters.bucket(filters.range()) } }),
     empty: "No event happened in this range.",
     every: 5,
+    beside: () => filters.axis(filters.range()),
     draw(body, { rows }) {
-      const codes = [...new Set(rows.map((row) => row.event_type))].sort((a, b) => a - b);
+      // The rest, which has no code, comes last.
+      const order = (code) => code ?? Infinity;
+      const codes = [...new Set(rows.map((row) => row.event_type))].sort((a, b) => (order(a) < order(b) ? -1 : 1));
       const found = new Map(rows.map((row) => [`${row.event_type} ${Date.parse(row.bucket) / 1000}`, row.events]));
-      const [from, to] = filters.range();
-      const size = filters.bucket([from, to]);
-      const x = filters.buckets([from, to], size);
+      const span = filters.range();
+      const x = filters.axis(span);
       plot(body, {
         title: "Events by type",
         x,
-        span: [from, to],
+        span,
         height: 260,
         lines: codes.map((code, at) => ({
           label: types.name(code),

@@ -1,9 +1,10 @@
 // A panel: a question, what is drawn of its answer, the numbers as a table and as CSV, and words for
 // when there is nothing, nothing yet, or something wrong. Only what can be seen is asked for.
 
-import { h, quoted } from "./dom.js";
+import { h, keeping, quoted, say, scrolled, visible } from "./dom.js";
 import * as filters from "./filters.js";
-import { address, ask, Silent } from "./source.js";
+import { typed } from "./format.js";
+import { address, ask, given, Refused, Silent } from "./source.js";
 
 const seen = new Map();
 const eyes = new IntersectionObserver(
@@ -15,72 +16,119 @@ const eyes = new IntersectionObserver(
 function cell(value) {
   if (value === null) return h("td", { class: "none" }, "–");
   if (typeof value === "number") return h("td", { class: "number" }, String(value));
-  return h("td", {}, quoted(String(value)));
+  return h("td", {}, quoted(value));
 }
 
-export function table({ columns, rows }, caption) {
+function table({ columns, rows }, caption) {
   const head = h("tr", {}, columns.map((name) => h("th", { scope: "col" }, name.replaceAll("_", " "))));
   const lines = rows.map((row) => h("tr", {}, columns.map((name) => cell(row[name]))));
   return h("table", {}, h("caption", {}, caption), h("thead", {}, head), h("tbody", {}, lines));
 }
 
+/** The numbers of a panel, as a table where somebody opens it, under `links` to the same elsewhere. */
+export function numbers(title, ...links) {
+  const place = scrolled(title);
+  const element = h("details", { class: "numbers" }, h("summary", {}, "Numbers"), h("p", {}, links), place);
+  let [answer, written] = [];
+  const write = () => {
+    if (!element.open || answer === written) return;
+    place.replaceChildren(table(answer, title));
+    written = answer;
+  };
+  element.addEventListener("toggle", write);
+  return {
+    element,
+    show(news) {
+      answer = news;
+      write();
+    },
+  };
+}
+
+/** What is asked, at whatever time. */
+function substance({ name, parameters: { from_time, to_time, ...more } }) {
+  return JSON.stringify([name, more, ["range", "from", "to"].map((end) => filters.get(end))]);
+}
+
+/** The same question on a command line. */
+function command({ name, parameters }) {
+  const words = given(parameters).map(([parameter, value]) => ` --where ${typed(`${parameter}=${value}`)}`);
+  return `questline query --saved ${name}${words.join("")}`;
+}
+
 /**
- * `note` are words, or what gives them; `question()` gives name and parameters; `draw(body, answer)` shows the answer; `every` are the
- * seconds between two looks; `tell` hears of every answer.
+ * `note` are words, or what gives them for an answer; `question()` gives name and parameters;
+ * `draw(body, answer)` shows the answer, and is called when there is another one, or other things
+ * `beside` it that the drawing tells; `every` are the seconds between two looks.
  */
-export function panel(section, { title, note, question, draw, empty, every = 15, wide, tell, controls }) {
+export function panel(section, { title, note, question, draw, beside = () => null, empty, every = 15, wide, controls }) {
   const body = h("div", { class: "body" });
   const state = h("p", { class: "word", role: "status" }, "Asking…");
-  const numbers = h("details", { class: "numbers" });
   const words = typeof note === "function" ? note : () => note;
   const noted = note ? h("p", {}, words()) : null;
   const head = h("header", {}, h("h3", {}, title), noted, controls);
-  const element = h("article", { class: `panel${wide ? " wide" : ""}`, "aria-label": title, "aria-busy": "true" }, head, state, body, numbers);
-  let [visible, timer, turn, last] = [false, undefined, 0, undefined];
+  const [link, hint] = [h("a", { download: "" }, "Save as CSV"), h("code")];
+  const figures = numbers(title, link, " · ", hint);
+  const element = h("article", { class: `panel${wide ? " wide" : ""}`, "aria-label": title, "aria-busy": "true" }, head, state, body, figures.element);
+  let [inSight, timer, turn, asked, drawn, told] = [false, undefined, 0];
 
-  function write() {
-    if (!numbers.open || !last) return;
-    const { name, parameters } = last.question;
-    const link = h("a", { href: address(name, parameters, ".csv"), download: "" }, "Save as CSV");
-    const hint = h("code", {}, `questline query --saved ${name}`);
-    numbers.lastChild.replaceChildren(h("p", {}, link, " · ", hint), h("div", { class: "scroll", tabindex: 0 }, table(last.answer, title)));
+  /** What stands there is not the answer to what is asked now. */
+  function stale() {
+    const is = substance(question()) !== asked;
+    element.classList.toggle("stale", is && asked !== undefined);
+    if (is) element.setAttribute("aria-busy", "true");
+    else element.removeAttribute("aria-busy");
+  }
+
+  function show(now, answer) {
+    asked = substance(now);
+    link.href = address(now.name, now.parameters, ".csv");
+    hint.replaceChildren(quoted(command(now)));
+    const none = answer.rows.length === 0;
+    element.dataset.state = none ? "empty" : "filled";
+    say(state, none ? empty : "");
+    body.hidden = none;
+    figures.element.hidden = false;
+    if (noted) say(noted, words(answer));
+    const rows = JSON.stringify(answer.rows);
+    if (rows !== told) figures.show(answer);
+    told = rows;
+    const key = JSON.stringify([asked, beside()]) + rows;
+    if (none || key === drawn) return;
+    try {
+      keeping(body, () => draw(body, answer));
+    } catch (error) {
+      console.error(error);
+      throw error;
+    }
+    drawn = key;
   }
 
   async function look() {
     clearTimeout(timer);
-    if (!visible || document.hidden) return;
+    stale();
+    if (!inSight || document.hidden) return;
     const mine = ++turn;
-    const asked = question();
+    const now = question();
     try {
-      const answer = await ask(asked.name, asked.parameters);
+      const answer = await ask(now.name, now.parameters);
       if (mine !== turn) return;
-      last = { question: asked, answer };
-      numbers.hidden = false;
-      const none = answer.rows.length === 0;
-      element.dataset.state = none ? "empty" : "filled";
-      state.textContent = none ? empty : "";
-      body.hidden = none;
-      if (noted) noted.textContent = words();
-      if (!none) draw(body, answer);
-      tell?.(answer);
-      write();
+      show(now, answer);
+      stale();
     } catch (error) {
       if (mine !== turn) return;
       element.dataset.state = "broken";
-      state.textContent = error instanceof Silent ? error.message : `Not to be had: ${error.message}. It is asked for again in ${every} seconds.`;
-      numbers.hidden = !last;
+      element.removeAttribute("aria-busy");
+      say(state, error instanceof Silent ? error.message : `${error instanceof Refused ? "Not to be had" : "Not to be drawn"}: ${visible(error.message)}. It is asked for again in ${every} seconds.`);
+      figures.element.hidden = asked === undefined;
     }
-    element.removeAttribute("aria-busy");
     timer = setTimeout(look, every * 1000);
   }
 
-  numbers.append(h("summary", {}, "Numbers"), h("div"));
-  numbers.addEventListener("toggle", write);
   seen.set(element, (now) => {
-    if (now !== visible) {
-      visible = now;
-      look();
-    }
+    if (now === inSight) return;
+    inSight = now;
+    look();
   });
   eyes.observe(element);
   filters.onchange(look);

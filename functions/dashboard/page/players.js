@@ -1,11 +1,11 @@
 // Players and what they pay, day by day.
 
-import { h } from "./dom.js";
+import { choose, h, offer } from "./dom.js";
 import * as filters from "./filters.js";
 import { count, plural, share, short, usd, usdFine } from "./format.js";
 import { panel } from "./panel.js";
 import { plot } from "./plot.js";
-import { ask } from "./source.js";
+import { often } from "./source.js";
 
 const x = (rows) => rows.map((row) => Date.parse(row.event_date) / 1000);
 const values = (rows, name) => rows.map((row) => row[name]);
@@ -103,18 +103,16 @@ function means(body, { rows }) {
 
 /** Platform and country, as they occur. */
 function cells() {
+  const names = ["platform", "country"];
   const select = (name, label) =>
     h("label", {}, label, " ", h("select", { name, onchange: (event) => filters.set({ [name]: event.target.value }) }, h("option", { value: "" }, "all")));
-  const form = h("form", { class: "filters small", "aria-label": "Of which players" }, select("platform", "Platform"), select("country", "Country"));
-  ask("events/cells", { ...filters.days(), most: 1000 }).then(({ rows }) => {
-    for (const name of ["platform", "country"]) {
-      const field = form.elements[name];
-      const found = [...new Set(rows.map((row) => row[name]))];
-      if (filters.get(name) && !found.includes(filters.get(name))) found.push(filters.get(name));
-      field.append(...found.map((value) => h("option", { value }, value)));
-      field.value = filters.get(name);
-    }
-  }, () => {});
+  const form = h("form", { class: "filters small", "aria-label": "Of which players", onsubmit: (event) => event.preventDefault() }, select("platform", "Platform"), select("country", "Country"));
+  const show = () => names.forEach((name) => choose(form.elements[name], filters.get(name)));
+  filters.onchange(show);
+  show();
+  often("events/cells", () => ({ ...filters.days(), most: 1000 }), (rows) => {
+    for (const name of names) rows.forEach((row) => offer(form.elements[name], row[name]));
+  });
   return form;
 }
 

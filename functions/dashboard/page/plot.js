@@ -35,11 +35,11 @@ function axis(more) {
 function series({ label, colour, dash, fill, bars, format = short, width = 2 }) {
   const stroke = () => css(colour);
   return {
-    label,
+    label: h("button", { type: "button", "aria-pressed": "true", title: "Show this line, or hide it" }, label),
     stroke,
     width: bars ? 0 : width,
     dash,
-    fill: bars || fill ? () => `color-mix(in srgb, ${css(colour)} ${bars ? 85 : 16}%, transparent)` : undefined,
+    fill: bars ? stroke : fill ? () => `color-mix(in srgb, ${css(colour)} 16%, transparent)` : undefined,
     paths: bars ? uPlot.paths.bars({ size: [0.7, 40], radius: 0.15 }) : undefined,
     points: { show: false },
     spanGaps: false,
@@ -66,16 +66,18 @@ export function plot(body, { title, x, lines, height = 220, labels, format = sho
     return kept.uplot;
   }
   kept?.end();
-  const frame = h("div", { class: "plot", role: "img", tabindex: 0, "aria-label": `${title}: a plot. Its numbers stand below; arrow keys move through it.` });
-  body.replaceChildren(frame);
+  const frame = h("div", { role: "application", "aria-roledescription": "plot", tabindex: 0, "data-key": "plot", "aria-label": `${title}. Its numbers stand below; left and right tell them one by one.` });
+  const said = h("p", { class: "unseen", role: "status" });
+  const around = h("div", { class: "plot" }, frame, said);
+  body.replaceChildren(around);
   const keep = { shape, labels, span };
   const options = {
     width: Math.max(200, body.clientWidth),
     height,
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     cursor: { y: false, points: { size: 7 } },
-    hooks: { ready: [(made) => latest(made)] },
-    legend: { live: true, markers: { dash: (_, at) => mark(lines[at - 1]?.dash) } },
+    hooks: { ready: [(made) => latest(made)], setSeries: [pressed] },
+    legend: { live: true, mount: (_, legend) => around.append(legend), markers: { dash: (_, at) => mark(lines[at - 1]?.dash) } },
     scales: {
       x: { time: !labels, range: (_, min, most) => (labels ? [min - 0.6, most + 0.6] : (keep.span ?? (daily ? [min - DAY / 2, most + DAY / 2] : [min, Math.max(most, min + 10)]))) },
       y: { range: (_, min, most) => [Math.min(0, min), max ?? (most > 0 ? most * 1.12 : 4)] },
@@ -96,7 +98,7 @@ export function plot(body, { title, x, lines, height = 220, labels, format = sho
   keep.uplot = new uPlot(options, data, frame);
 
   keep.uplot.over.addEventListener("mouseleave", () => latest(keep.uplot));
-  frame.addEventListener("keydown", (event) => walk(event, keep.uplot));
+  frame.addEventListener("keydown", (event) => walk(event, keep.uplot, said));
   const sized = new ResizeObserver(() => keep.uplot.setSize({ width: Math.max(200, body.clientWidth), height }));
   sized.observe(body);
   keep.end = () => {
@@ -114,13 +116,25 @@ function latest(uplot) {
   if (uplot.cursor.idx === null || uplot.cursor.left < 0) uplot.setLegend({ idx: uplot.data[0].length - 1 });
 }
 
-function walk(event, uplot) {
+/** Goes to the next point, and says what is there. */
+function walk(event, uplot, said) {
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   if (!step) return;
   event.preventDefault();
   const last = uplot.data[0].length - 1;
-  const place = Math.min(last, Math.max(0, (uplot.cursor.idx ?? last) + step));
+  const { idx } = uplot.cursor;
+  const place = idx === null ? last : Math.min(last, Math.max(0, idx + step));
   uplot.setCursor({ left: uplot.valToPos(uplot.data[0][place], "x"), top: 10 });
+  const words = uplot.series.map(({ label, show, value }, at) => {
+    const told = value(uplot, uplot.data[at][place], at, place);
+    return at === 0 ? told : show ? `${label.textContent} ${told}` : null;
+  });
+  said.textContent = words.filter(Boolean).join(", ");
+}
+
+/** The legend's buttons tell which lines are shown. */
+function pressed(uplot) {
+  uplot.series.slice(1).forEach(({ label, show }) => label.setAttribute("aria-pressed", String(show)));
 }
 
 dark.addEventListener("change", () => plots.forEach(({ uplot }) => uplot.redraw(false, true)));

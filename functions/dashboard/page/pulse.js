@@ -1,10 +1,10 @@
 // Now: what a person wants to know at a glance, second by second.
 
-import { h, announce } from "./dom.js";
+import { h, say, stand } from "./dom.js";
 import * as filters from "./filters.js";
 import { count, one, share, short } from "./format.js";
 import { plot } from "./plot.js";
-import { panel } from "./panel.js";
+import { numbers, panel } from "./panel.js";
 import { stream } from "./source.js";
 
 const KEEP = 300;
@@ -13,6 +13,8 @@ const MEAN = 10;
 /** What is so many times higher than all of the last minute would leave that minute flat. */
 const BURST = 20;
 const MINUTE = 60;
+/** Milliseconds without a sample, of which there is one a second. */
+const SILENCE = 5_000;
 
 const tiles = {};
 
@@ -49,52 +51,71 @@ function shown(lines, note) {
   const top = most(lines.flat());
   const calm = most(lines.flatMap((line) => line.slice(-MINUTE)));
   const burst = calm > 0 && top > BURST * calm;
-  note.textContent = burst ? `the last minute; up to ${short(top)} in the minutes before` : "the last five minutes";
+  say(note, burst ? `the last minute, all apps; up to ${short(top)} in the minutes before` : "the last five minutes, all apps");
   return burst ? MINUTE : KEEP;
 }
 
 export function start(section, facts, hasPulse) {
-  const alerts = h("div", { class: "alerts", "aria-live": "polite" });
   section.append(
-    alerts,
     h(
       "div",
       { class: "tiles" },
       tile("rate", "Events a second", "acknowledged by the log"),
-      tile("errors", "Error rate", "dead letters and rejected, of 24 hours"),
+      tile("errors", "Error rate", "dead letters and rejected, of 24 hours, all apps"),
       tile("lag", "Lag", "records not processed yet"),
-      tile("volume", "Volume of 24 hours", "events that became rows"),
+      tile("volume", "Volume of 24 hours", "events that became rows, all apps"),
       tile("quality", "Quality alerts", "of the daily checks"),
     ),
   );
   const live = h("div", { class: "body" });
-  const note = h("p", {}, "the last five minutes");
+  const note = h("p", {}, "the last five minutes, all apps");
   const panels = h("div", { class: "panels" });
   section.append(panels);
   const element = h("article", { class: "panel", "aria-label": "Events a second, live" }, h("header", {}, h("h3", {}, "Events a second"), note), live);
   panels.append(element);
   history(panels, facts);
-  if (!hasPulse) {
-    live.replaceChildren(h("p", { class: "word" }, "This dashboard stands apart from what ingests and processes: live figures are in its platform's monitoring, minutes stand beside."));
-    return alerts;
-  }
-  listen(live, note, facts);
-  return alerts;
+  if (hasPulse) listen(element, live, note, facts);
+  else live.append(h("p", { class: "word" }, "This dashboard stands apart from what ingests and processes: live figures are in its platform's monitoring, minutes stand beside."));
 }
 
-function listen(live, note, facts) {
-  const state = document.getElementById("state");
-  let samples = [];
+/** What the live plot shows, in numbers, the latest first. */
+function figures(samples) {
+  const lines = { acknowledged: rates(samples, "stored"), became_rows: rates(samples, "accepted"), dead_letters: rates(samples, "dead_lettered") };
+  const rounded = (value) => (value === null ? null : Math.round(10 * value) / 10);
+  const rows = samples.map((sample, at) => {
+    const figure = Object.entries(lines).map(([name, values]) => [name, rounded(values[at])]);
+    return { second: new Date(sample.at).toISOString(), ...Object.fromEntries(figure), lag: sample.lag };
+  });
+  return { columns: ["second", ...Object.keys(lines), "lag"], rows: rows.reverse() };
+}
+
+/** Nobody else has these numbers: the page itself writes them down. */
+function csv({ columns, rows }) {
+  const lines = [columns, ...rows.map((row) => columns.map((name) => row[name] ?? ""))];
+  return URL.createObjectURL(new Blob([lines.map((line) => `${line.join(",")}\r\n`).join("")], { type: "text/csv" }));
+}
+
+function listen(element, live, note, facts) {
+  const rateNow = document.getElementById("rate");
+  let [samples, written] = [[], 0];
+  const save = h("a", { href: "#now", download: "events-a-second.csv" }, "Save as CSV");
+  save.addEventListener("click", () => {
+    URL.revokeObjectURL(save.href);
+    save.href = csv(figures(samples));
+  });
+  const table = numbers("Events a second, the last minute", save);
+  element.append(table.element);
   const take = (news) => {
     samples = news.slice(-KEEP);
     const now = samples.at(-1);
     if (!now) return;
+    element.dataset.state = "filled";
     const stored = rates(samples, "stored");
     const rate = mean(stored.slice(-MEAN));
-    show("rate", short(rate), `${count(now.stored)} acknowledged since the start`);
+    show("rate", short(rate), `${count(now.stored)} acknowledged since the start, all apps`);
     show("lag", short(now.lag), now.lag === 1 ? "record not processed yet" : "records not processed yet");
-    announce(state, "live", `Live · ${short(rate)} events/s`);
-    document.getElementById("broken").hidden = true;
+    stand("live", "Live");
+    rateNow.textContent = `${short(rate)} events/s`;
     const [accepted, letters] = [rates(samples, "accepted"), rates(samples, "dead_lettered")];
     const part = -shown([stored, accepted], note);
     plot(live, {
@@ -106,18 +127,22 @@ function listen(live, note, facts) {
         { label: "dead letters", colour: "--plot-4", dash: [2, 3], values: letters.slice(part), format: one },
       ],
     });
+    // A table that moves every second cannot be read either.
+    if (Math.abs(now.at - written) >= 1000 * MEAN) {
+      table.show(figures(samples.slice(-MINUTE - 1)));
+      written = now.at;
+    }
     facts.set({ samples });
   };
   stream("/api/pulse", {
+    within: SILENCE,
     past: take,
     message: (sample) => take([...samples, sample]),
-    silent() {
-      announce(state, "broken", "Not answering");
-      const banner = document.getElementById("broken");
-      banner.hidden = false;
-      banner.textContent = "The stack does not answer. What you see is what it last said; this page goes on by itself when it is back.";
-      show("rate", "–", "nobody answers");
-      show("lag", "–", "nobody answers");
+    silent(why) {
+      if (why) stand("broken", "No live figures", `Live figures are not to be had: ${why}. They are asked for again; the rest of the page goes on.`);
+      else stand("broken", "Not answering", "The stack does not answer. What you see is what it last said; this page goes on by itself when it is back.");
+      rateNow.textContent = "";
+      for (const name of ["rate", "lag"]) show(name, "–", why ? "not to be had" : "nobody answers");
     },
   });
 }
@@ -130,9 +155,10 @@ function history(panels, facts) {
     question: () => ({ name: "ledger_minutes/by_bucket", parameters: { ...filters.arrivals(), bucket_seconds: filters.bucket(filters.arrived()) } }),
     empty: "Nothing has arrived in this range. Send an event with the form below, or look at a longer range.",
     every: 10,
+    beside: () => filters.axis(filters.arrived()),
     draw(body, { rows }) {
       const span = filters.arrived();
-      const x = filters.buckets(span, filters.bucket(span));
+      const x = filters.axis(span);
       const found = new Map(rows.map((row) => [Date.parse(row.bucket) / 1000, row]));
       const line = (name, colour, more = {}) => ({ label: name, colour, values: x.map((at) => found.get(at)?.[name] ?? 0), ...more });
       plot(body, {
@@ -153,8 +179,8 @@ function history(panels, facts) {
       const sum = (name) => day.reduce((total, row) => total + row[name], 0);
       const judged = sum("read") + sum("rejected");
       const wrong = sum("dead_lettered") + sum("rejected");
-      show("errors", judged ? share(wrong / judged) : "–", judged ? `${count(wrong)} of ${count(judged)} in 24 hours` : "nothing in 24 hours");
-      show("volume", short(sum("accepted")), `events became rows; ${count(sum("duplicate"))} came again`);
+      show("errors", judged ? share(wrong / judged) : "–", judged ? `${count(wrong)} of ${count(judged)} in 24 hours, all apps` : "nothing in 24 hours, all apps");
+      show("volume", short(sum("accepted")), `events became rows, all apps; ${count(sum("duplicate"))} came again`);
     }
     const checked = runs.some(({ step, state }) => step === "quality_results" && state === "done");
     if (quality?.length) show("quality", count(quality.length), "checks of the last 8 days did not pass");

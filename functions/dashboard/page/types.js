@@ -7,7 +7,8 @@ export function learn(pairs) {
 }
 
 export const all = () => [...names];
-export const name = (code) => names.get(code) ?? `type ${code}`;
+/** The rarer types are counted together, without a code. */
+export const name = (code) => (code === null ? "other types" : (names.get(code) ?? `type ${code}`));
 
 const DASHES = [[], [6, 4], [2, 3], [10, 3, 2, 3], [14, 4]];
 

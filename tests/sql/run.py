@@ -3,13 +3,15 @@
 
     tests/sql/run.py [PART...]   only cases whose path has one of the parts
 
-Every BigQuery text passes Google's analyser; every query gives the columns of its table; every case
-gives its rows on GoogleSQL's reference implementation, on an emulator of BigQuery, and, with the
-derived text, on DuckDB. The rows that a case expects are worked out by hand.
+Every derived text is what would be derived now; every BigQuery text passes Google's analyser; every
+query gives the columns of its table; every case gives its rows on GoogleSQL's reference
+implementation, on an emulator of BigQuery, and, with the derived text, on DuckDB. The rows that a
+case expects are worked out by hand.
 """
 
 import multiprocessing
 import os
+import subprocess
 import sys
 import time
 
@@ -23,6 +25,8 @@ from duckdb_engine import DuckDB
 
 # Their readers must name a partition, or BigQuery refuses the query.
 PARTITION_FILTER = {"events", "events_unique"}
+# They write what is derived from sql/, and tell where a committed file is another.
+DERIVING = ("derive-sql", "derive-tables")
 SEVERITIES = ("-- fail\n", "-- warn\n")
 QUESTIONS = warehouse.SQL.parent / "terraform" / "questions"
 ENGINES = ("GoogleSQL", "emulator", "DuckDB")
@@ -61,6 +65,15 @@ def house(definitions, statements, cases):
             yield f"{case.name}: there is no {case.statement}"
         for key in sorted(case.extra):
             yield f"{case.name}: {key} means nothing here"
+
+
+def derived():
+    """What is not as its source has it, in the words of the script that would mend it."""
+    for name in DERIVING:
+        script = warehouse.ROOT / "scripts" / name
+        checked = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True)
+        if checked.returncode != 0:
+            yield f"scripts/{name}: {(checked.stdout + checked.stderr).strip()}"
 
 
 def reads_partitions(tree):
@@ -171,7 +184,7 @@ def run(name, cases):
 def main(parts):
     definitions, statements = warehouse.definitions(), warehouse.statements()
     cases = warehouse.cases()
-    failures = [[line] for line in house(definitions, statements, cases)]
+    failures = [[line] for line in [*derived(), *house(definitions, statements, cases)]]
     cases = [case for case in cases if not parts or any(part in case.name for part in parts)]
     passed = 0
     # Google's analyser takes half a minute to load; the others run meanwhile.

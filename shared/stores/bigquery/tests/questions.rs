@@ -8,10 +8,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use questline_events::{limits::QUERY_BYTES, time};
+use questline_events::{
+    Day,
+    limits::{QUERY_BYTES, STATEMENT_BYTES},
+    time,
+};
 use questline_stores::{
     saved::{ALL, Ask as _, Question, Saved},
-    warehouse::{Answer, QueryError, QueryLimits},
+    training::TrainingRuns as _,
+    warehouse::{Answer, QueryError, QueryLimits, WarehouseError},
 };
 use questline_testing::{Bigquery, skip};
 use questline_warehouse_bigquery::BigqueryWarehouse;
@@ -232,4 +237,22 @@ async fn what_fails_is_told_apart() {
     let error = warehouse.ask(&question("ledger/apps", &[]), LIMITS).await.unwrap_err();
     assert!(matches!(&error, QueryError::Unavailable(_)), "{error:?}");
     assert!(began.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_would_cost_too_much_is_said_and_is_no_damage() {
+    let why = "Query exceeded limit for bytes billed: 10737418240. 21474836480 or higher required.";
+    let reason = json!({ "reason": "bytesBilledLimitExceeded" });
+    let error = json!({ "error": { "message": why, "status": "INTERNAL", "errors": [reason] } });
+    // A fault of BigQuery's own is believed when it comes again.
+    let twice = || vec![answered("500 Internal Server Error", &error); 2];
+    let (address, _) = server(twice());
+    let asked = open(&address).await.ask(&question("ledger/apps", &[]), LIMITS).await;
+    assert!(matches!(&asked, Err(QueryError::Invalid(said)) if said == why), "{asked:?}");
+    let (address, sent) = server(twice());
+    let ours = open(&address).await.latest(Day::from_number(0)).await;
+    assert!(matches!(&ours, Err(WarehouseError::Unavailable(_))), "{ours:?}");
+    let limit = format!("\"maximumBytesBilled\":\"{STATEMENT_BYTES}\"");
+    let sent = sent.join().unwrap();
+    assert!(sent.iter().all(|sent| sent.contains(&limit)), "{sent:?}");
 }

@@ -52,7 +52,7 @@ WITH players AS (
     event_date,
     app_id,
     level_id
-), days AS (
+), days /* How many completions had moves, a closed day does not tell: it weighs in the mean by all of them. Where */ /* its check has passed, fewer than 1 % of an app's had none. */ AS (
   SELECT
     level_metrics.level_id,
     attempts,

@@ -29,6 +29,8 @@ started AS (
     AND level_id IS NOT NULL
   GROUP BY event_date, app_id, level_id
 ),
+-- How many completions had moves, a closed day does not tell: it weighs in the mean by all of them. Where
+-- its check has passed, fewer than 1 % of an app's had none.
 days AS (
   SELECT
     level_metrics.level_id,

@@ -1,3 +1,5 @@
+-- Kept longer than the days that are still rebuilt: whether a purchase of theirs counts is asked of the
+-- 30 days before them too.
 CREATE TABLE IF NOT EXISTS purchases (
   event_date DATE NOT NULL OPTIONS (description = 'UTC date of the purchase; the partition'),
   app_id STRING NOT NULL OPTIONS (description = 'app of the write key'),
@@ -13,5 +15,5 @@ PARTITION BY event_date
 CLUSTER BY app_id, transaction_id
 OPTIONS (
   description = 'Purchases of closed days, also those whose transaction was counted before: read purchases_unique',
-  partition_expiration_days = 365
+  partition_expiration_days = 400
 );

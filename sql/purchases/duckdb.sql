@@ -1,4 +1,6 @@
 -- Derived from definition.sql by scripts/derive-sql: change that one.
+/* Kept longer than the days that are still rebuilt: whether a purchase of theirs counts is asked of the */
+/* 30 days before them too. */
 CREATE TABLE IF NOT EXISTS purchases (
   event_date DATE NOT NULL,
   app_id TEXT NOT NULL,

@@ -30,7 +30,7 @@ WITH sold AS (
     )
   QUALIFY
     ROW_NUMBER() OVER (
-      PARTITION BY app_id, COALESCE(NULLIF(transaction_id, ''), event_id)
+      PARTITION BY app_id, NULLIF(transaction_id, ''), CASE WHEN NULLIF(transaction_id, '') IS NULL THEN event_id ELSE NULL END
       ORDER BY received_at NULLS FIRST, event_id NULLS FIRST
     ) = 1
 ), active AS (

@@ -12,7 +12,11 @@ WITH sold AS (
     AND (@platform IS NULL OR COALESCE(platform, 'unknown') = @platform)
     AND (@country IS NULL OR COALESCE(country, 'unknown') = @country)
   QUALIFY ROW_NUMBER() OVER (
-    PARTITION BY app_id, COALESCE(NULLIF(transaction_id, ''), event_id)
+    -- Without a transaction it is the event that may have come twice.
+    PARTITION BY
+      app_id,
+      NULLIF(transaction_id, ''),
+      IF(NULLIF(transaction_id, '') IS NULL, event_id, NULL)
     ORDER BY received_at, event_id
   ) = 1
 ),

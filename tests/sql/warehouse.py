@@ -80,6 +80,14 @@ class Definition:
         }
 
     @cached_property
+    def days_kept(self):
+        """After how many days BigQuery drops a partition; none if it never does."""
+        for option in self.tree.find_all(exp.Property):
+            if option.name == "partition_expiration_days":
+                return option.args["value"].to_py()
+        return None
+
+    @cached_property
     def query(self):
         """The SELECT of a view, as it is written."""
         return re.split(r"\bAS\s+(?=WITH\b|SELECT\b)", self.text, maxsplit=1)[1]

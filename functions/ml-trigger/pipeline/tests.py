@@ -124,7 +124,7 @@ class Training(unittest.TestCase):
         errors = place.report()["mean_absolute_errors"]
         self.assertLess(min(errors["today_again"], errors["mean_of_days"]), errors["model"])
         self.assertEqual((place.root / "out" / "better").read_text(), "false")
-        self.assertIn("not better", place.run("promote"))
+        self.assertIn("not better than guessing", place.run("promote"))
         self.assertFalse((place.models / "current.json").exists())
 
     def test_a_model_that_the_one_in_use_beats_is_not_promoted(self):
@@ -142,16 +142,70 @@ class Training(unittest.TestCase):
         later = Place(spoilt)
         place.models.rename(later.models)
         self.assertIsNone(later.run("train"))
-        errors = later.report()["mean_absolute_errors"]
-        self.assertLess(errors["model_in_use"], errors["model"])
-        self.assertFalse(later.report()["better"])
+        self.assert_worse(later.report(), 7 * 40)
 
-    def test_the_one_in_use_is_not_asked_about_days_that_it_knows(self):
+    def assert_worse(self, report, examples):
+        errors = report["beside_the_model_in_use"]["mean_absolute_errors"]
+        self.assertLess(errors["model_in_use"], errors["model"])
+        self.assertEqual(report["beside_the_model_in_use"]["examples"], examples)
+        self.assertEqual((report["better"], report["why_not"]), (False, "it is not better than the model in use"))
+
+    def test_a_day_that_is_missing_spares_no_model_the_comparison(self):
+        rows = steady()
+        place = Place({day: of_day for day, of_day in rows.items() if day <= LAST - timedelta(days=7)})
+        self.assertIsNone(place.run("train"))
+        self.assertIsNone(place.run("promote"))
+        # Nothing but the moves tells how hard a level is, and those were measured badly before this week:
+        # better than guessing, and still worse than the one in use.
+        chance = random.Random(3)
+        spoilt = {
+            day: of_day if day >= LAST - timedelta(days=7) else
+            [dict(row, avg_moves=row["avg_moves"] + chance.gauss(0, 6)) for row in of_day]
+            for day, of_day in rows.items()
+        }
+        # So the first of the days that are held back is one that the model in use has learned from.
+        del spoilt[LAST - timedelta(days=3)]
+        later = Place(spoilt)
+        place.models.rename(later.models)
+        self.assertIsNone(later.run("train"))
+        report = later.report()
+        errors = report["mean_absolute_errors"]
+        self.assertLess(errors["model"], min(errors["today_again"], errors["mean_of_days"]))
+        self.assertLessEqual(report["held_back_from"], str(LAST - timedelta(days=7)))
+        self.assert_worse(report, 5 * 40)
+
+    def test_a_model_of_the_same_or_an_earlier_day_takes_no_place(self):
         place = Place(steady())
         self.assertIsNone(place.run("train"))
         self.assertIsNone(place.run("promote"))
+        pointer = (place.models / "current.json").read_text()
+        earlier = {day: of_day for day, of_day in steady(days=37).items() if day <= LAST - timedelta(days=7)}
+        older = Place(earlier)
+        # Its job has begun before the other's ended.
+        self.assertIsNone(older.run("train"))
+        self.assertTrue(older.report()["better"])
+        place.models.rename(older.models)
+        self.assertIn(f"one of {LAST} is in use by now", older.run("promote"))
+        self.assert_no_earlier(older, pointer)
+        older.models.rename(place.models)
+        self.assert_no_earlier(place, pointer)
+
+    def assert_no_earlier(self, place, pointer):
         self.assertIsNone(place.run("train"))
-        self.assertNotIn("model_in_use", place.report()["mean_absolute_errors"])
+        why = f"the model in use is of {LAST}, which is no earlier day"
+        self.assertEqual((place.report()["better"], place.report()["why_not"]), (False, why))
+        self.assertIn(why, place.run("promote"))
+        self.assertEqual((place.models / "current.json").read_text(), pointer)
+
+    def test_too_few_days_that_are_new_to_the_model_in_use_promote_nobody(self):
+        place = Place({day: of_day for day, of_day in steady(days=31, levels=9).items() if day < LAST})
+        self.assertIsNone(place.run("train"))
+        self.assertIsNone(place.run("promote"))
+        later = Place(steady(levels=9))
+        place.models.rename(later.models)
+        self.assertIsNone(later.run("train"))
+        self.assertFalse(later.report()["better"])
+        self.assertIn("9 examples are left to compare by", later.report()["why_not"])
 
     def test_a_game_that_sends_no_moves_is_trained_on(self):
         rows = {

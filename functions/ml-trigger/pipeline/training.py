@@ -115,7 +115,7 @@ def in_use(models):
     return (joblib.load(path) if report["columns"] == COLUMNS else None), report
 
 
-def judged(found, models):
+def judged(found, models, training_date):
     """A model and its report; the verdict is the report's `better`."""
     known, truth, days = examples(found)
     every = sorted(set(days.tolist()))
@@ -126,19 +126,20 @@ def judged(found, models):
     for name, count in {"learned from": int((~held).sum()), "held back": int(held.sum())}.items():
         if count < FEWEST[name]:
             raise Unusable(f"{count} examples to be {name}, and {FEWEST[name]} are needed: give it more days")
+    fresh = learned(known[~held], truth[~held])
     errors = {
-        "model": mean_error(learned(known[~held], truth[~held]).predict(known[held]), truth[held]),
+        "model": mean_error(fresh.predict(known[held]), truth[held]),
         "today_again": mean_error(known[held][:, COLUMNS.index("pass_rate")], truth[held]),
         "mean_of_days": mean_error(known[held][:, COLUMNS.index("mean_pass_rate")], truth[held]),
     }
-    older, its_report = in_use(models)
-    # Days that it was trained on it would know by heart.
-    if older is not None and its_report["training_date"] < first.isoformat():
-        errors["model_in_use"] = mean_error(older.predict(known[held]), truth[held])
-    others = [error for name, error in errors.items() if name != "model"]
+    beside, why = replaced(fresh, models, training_date, known[held], truth[held], days[held])
+    if errors["model"] >= min(errors["today_again"], errors["mean_of_days"]):
+        why = "it is not better than guessing"
     report = {
-        "better": errors["model"] < min(others),
+        "better": why is None,
+        "why_not": why,
         "mean_absolute_errors": errors,
+        "beside_the_model_in_use": beside,
         "examples": {"learned_from": int((~held).sum()), "held_back": int(held.sum())},
         "levels": len(found),
         "held_back_from": first.isoformat(),
@@ -147,6 +148,30 @@ def judged(found, models):
     }
     # What is promoted has learned from the days that judged it too.
     return learned(known, truth), report
+
+
+def replaced(fresh, models, training_date, known, truth, days):
+    """The errors of a model and of the one in use over days that are new to both; why the second is
+    to stay, if it is."""
+    older, its_report = in_use(models)
+    through = its_report["training_date"] if its_report else ""
+    # Days may be closed anew, in any order.
+    if through >= training_date:
+        return None, f"the model in use is of {through}, which is no earlier day"
+    if older is None:
+        return None, None
+    # Days that it was trained on it would know by heart.
+    unseen = days > date.fromisoformat(through)
+    count = int(unseen.sum())
+    if count < FEWEST["held back"]:
+        why = f"the model in use has seen the days through {through}: {count} examples are left to compare by"
+        return None, f"{why}, and {FEWEST['held back']} are needed"
+    errors = {
+        name: mean_error(model.predict(known[unseen]), truth[unseen])
+        for name, model in {"model": fresh, "model_in_use": older}.items()
+    }
+    why = None if errors["model"] < errors["model_in_use"] else "it is not better than the model in use"
+    return {"mean_absolute_errors": errors, "examples": count}, why
 
 
 def written(path, content):
@@ -160,7 +185,7 @@ def train(given):
     for name in ("training_date", "lookback_days"):
         if str(manifest[name]) != getattr(given, name):
             raise Unusable(f"{given.manifest} is of {name} {manifest[name]}, not {getattr(given, name)}")
-    model, report = judged(levels(manifest, given.features), given.models)
+    model, report = judged(levels(manifest, given.features), given.models, given.training_date)
     report["training_date"] = manifest["training_date"]
     report["manifest"] = {"path": given.manifest, "sha256": sha256(manifest_path)}
     place(given.model).parent.mkdir(parents=True, exist_ok=True)
@@ -174,7 +199,11 @@ def promote(given):
     """The model gets a folder of its own, then the pointer is moved to it: nobody sees half of one."""
     report = json.loads(place(given.report).read_text())
     if not report["better"]:
-        raise Unusable("the model is not better than guessing, or than the one in use: it stays where it is")
+        raise Unusable(f"the model stays where it is: {report['why_not']}")
+    _, of_older = in_use(given.models)
+    # Of two jobs at once each has found the model before both.
+    if of_older and of_older["training_date"] > report["training_date"]:
+        raise Unusable(f"the model stays where it is: one of {of_older['training_date']} is in use by now")
     content = place(given.model).read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     name = f"{report['training_date']}-{digest[:12]}"

@@ -5,6 +5,7 @@ mod support;
 
 use std::{path::PathBuf, process::Command, time::Duration};
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use questline_pubsub::{Settings, Topic};
 use questline_testing::{Pubsub, free_port, skip, until};
 use serde_json::{Value, json};
@@ -100,6 +101,49 @@ async fn a_worker_pulls_what_the_daily_run_publishes() {
     let book = trigger.book(folder.path()).await;
     assert_eq!((book.len(), &*book[0].state), (1, "running"));
     assert_eq!(google.known().jobs.len(), 1);
+}
+
+/// A token as Cloud Run passes it on once it has verified it: meant for somebody, and of somebody.
+fn token(audience: &str, email: &str) -> String {
+    let head = json!({"alg": "RS256", "kid": "1", "typ": "JWT"});
+    let claims = json!({
+        "iss": "https://accounts.google.com", "aud": audience, "email": email,
+        "email_verified": true, "exp": 4_102_444_800_u64
+    });
+    let text = |part: Value| BASE64_URL_SAFE_NO_PAD.encode(part.to_string());
+    format!("{}.{}.SIGNATURE_REMOVED_BY_GOOGLE", text(head), text(claims))
+}
+
+#[tokio::test]
+async fn nobody_is_let_in_but_the_callers_that_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let google = google(30).await;
+    let (us, caller) = ("questline-ml-trigger", "push@game.iam.gserviceaccount.com");
+    let named = [
+        ("QUESTLINE_CALLERS", caller),
+        ("QUESTLINE_AUDIENCE", us),
+        ("QUESTLINE_CALLERS_SIGNATURE", "platform"),
+        ("K_SERVICE", us),
+        ("HOST", "127.0.0.1"),
+    ];
+    let trigger = Running::start_with(folder.path(), &google, &named);
+    let client = reqwest::Client::new();
+    for (path, let_in) in [("/push", 400_u16), ("/follow", 200)] {
+        for (token, status) in [
+            (None, 401),
+            (Some(token("questline-daily-aggregate", caller)), 401),
+            (Some(token(us, "other@game.iam.gserviceaccount.com")), 403),
+            (Some(token(us, caller)), let_in),
+        ] {
+            let call = client.post(format!("{}{path}", trigger.url));
+            let call = match &token {
+                Some(token) => call.bearer_auth(token),
+                None => call,
+            };
+            let answer = call.send().await.unwrap();
+            assert_eq!(answer.status(), status, "{path} by {token:?}");
+        }
+    }
 }
 
 /// The answer of Lambda to an event.

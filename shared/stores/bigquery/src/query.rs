@@ -10,7 +10,10 @@ use google_cloud_bigquery::{
 };
 use google_cloud_bigquery_v2::model::{DatasetReference, TableFieldSchema};
 use google_cloud_gax::error::{Error as CallError, rpc::Code};
-use questline_events::{limits::QUERY_BYTES, time};
+use questline_events::{
+    limits::{QUERY_BYTES, STATEMENT_BYTES},
+    time,
+};
 use questline_stores::{
     Cause,
     saved::{Ask, Question, Value},
@@ -29,18 +32,30 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(200);
 #[async_trait]
 impl Ask for BigqueryWarehouse {
     async fn ask(&self, question: &Question, limits: QueryLimits) -> Result<Answer, QueryError> {
-        let answered = tokio::time::timeout(limits.timeout, self.answer(question, limits)).await;
-        answered.unwrap_or(Err(QueryError::Timeout(limits.timeout)))
+        self.asked(question, limits, QUERY_BYTES).await
     }
 }
 
 impl BigqueryWarehouse {
+    /// The answer to a question for which so many bytes may be billed.
+    pub(crate) async fn asked(
+        &self,
+        question: &Question,
+        limits: QueryLimits,
+        bytes: i64,
+    ) -> Result<Answer, QueryError> {
+        let answer = self.answer(question, limits, bytes);
+        let answered = tokio::time::timeout(limits.timeout, answer).await;
+        answered.unwrap_or(Err(QueryError::Timeout(limits.timeout)))
+    }
+
     /// A statement, to be sent. When nobody waits any more it ends there too.
     fn statement<'v>(
         &self,
         text: &str,
         values: impl IntoIterator<Item = (&'v str, Bound)>,
         limit: Duration,
+        bytes: i64,
     ) -> Query {
         let millis = |limit: Duration| u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
         let dataset = DatasetReference::new()
@@ -53,6 +68,7 @@ impl BigqueryWarehouse {
             .set_query_parameters(values.into_iter().map(|(name, value)| value.named(name)))
             .set_timeout_ms(millis(limit.min(LONGEST_ANSWER)))
             .set_job_timeout_ms(i64::from(millis(limit)))
+            .set_maximum_bytes_billed(bytes)
     }
 
     /// What a statement of ours gives, still to be read, in pages of so many rows.
@@ -63,7 +79,8 @@ impl BigqueryWarehouse {
         limit: Duration,
         page: Option<u32>,
     ) -> Result<CompleteQuery, WarehouseError> {
-        let statement = self.statement(text, values, limit).set_or_clear_page_size(page);
+        let statement = self.statement(text, values, limit, STATEMENT_BYTES);
+        let statement = statement.set_or_clear_page_size(page);
         let done = tokio::time::timeout(limit, statement.until_done()).await;
         let done = done.map_err(|late| WarehouseError::Unavailable(late.into()))?;
         done.map_err(|failure| self.unable(failed(failure, limit)))
@@ -119,17 +136,18 @@ impl BigqueryWarehouse {
 
     /// What a statement of ours did not do: where its text is refused, the tables are others.
     pub(crate) fn unable(&self, error: QueryError) -> WarehouseError {
-        match error {
-            QueryError::Invalid(_) => self.damaged(error.into()),
-            passing => WarehouseError::Unavailable(passing.into()),
-        }
+        let refused = matches!(&error, QueryError::Invalid(why) if !is_costly(why));
+        if refused { self.damaged(error.into()) } else { WarehouseError::Unavailable(error.into()) }
     }
 
-    async fn answer(&self, question: &Question, limits: QueryLimits) -> Result<Answer, QueryError> {
+    async fn answer(
+        &self,
+        question: &Question,
+        limits: QueryLimits,
+        bytes: i64,
+    ) -> Result<Answer, QueryError> {
         let values = question.values.iter().map(|(name, value)| (*name, bound(value)));
-        let asked = self
-            .statement(question.bigquery, values, limits.timeout)
-            .set_maximum_bytes_billed(QUERY_BYTES);
+        let asked = self.statement(question.bigquery, values, limits.timeout, bytes);
         let done = asked.until_done().await.map_err(|failure| failed(failure, limits.timeout))?;
         let fields = fields(&done);
         let columns = fields.iter().map(|field| field.name.clone()).collect();
@@ -210,12 +228,19 @@ fn is_passing(message: &str) -> bool {
         .any(|sign| message.contains(sign))
 }
 
+/// It would read more than may be billed for it, and was not begun. BigQuery tells it as a fault of its
+/// own.
+fn is_costly(message: &str) -> bool {
+    message.contains("exceeded limit for bytes billed")
+}
+
 /// What BigQuery says of the question is for whoever asked; all else is between it and the operator.
 fn called(error: CallError) -> QueryError {
     match error.status() {
         Some(status)
-            if matches!(status.code, Code::InvalidArgument | Code::NotFound)
-                && !is_passing(&status.message) =>
+            if is_costly(&status.message)
+                || matches!(status.code, Code::InvalidArgument | Code::NotFound)
+                    && !is_passing(&status.message) =>
         {
             QueryError::Invalid(status.message.clone())
         }

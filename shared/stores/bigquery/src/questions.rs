@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use questline_events::{
-    limits::{QUERY_ROWS, QUERY_TIMEOUT},
+    limits::{QUERY_ROWS, QUERY_TIMEOUT, STATEMENT_BYTES},
     minutes::Key,
     time,
 };
 use questline_stores::{
-    saved::{Ask as _, Question, Value},
+    saved::{Question, Value},
     warehouse::{Answer, Boot, LedgerState, QueryLimits, Settled, WarehouseError, ranges},
 };
 use serde_json::Value as Json;
@@ -103,7 +103,44 @@ fn read<T>(
     rows.ok_or_else(|| warehouse.damaged(format!("`{}` has no such answer", question.name).into()))
 }
 
+/// It is no question of a person: a batch may have events of a year, and without the answer nothing
+/// goes on.
 async fn ask(warehouse: &BigqueryWarehouse, question: &Question) -> Result<Answer, WarehouseError> {
     let limits = QueryLimits { timeout: 3 * QUERY_TIMEOUT, rows: ROWS };
-    warehouse.ask(question, limits).await.map_err(|error| warehouse.unable(error))
+    let answer = warehouse.asked(question, limits, STATEMENT_BYTES).await;
+    answer.map_err(|error| warehouse.unable(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Read as _, net::TcpListener, thread};
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn processing_may_read_more_than_a_person() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let rest = format!("http://{}", listener.local_addr().unwrap());
+        let asked = thread::spawn(move || {
+            let (mut client, _) = listener.accept().unwrap();
+            let (mut asked, mut some) = (String::new(), [0; 65_536]);
+            let is_whole = |asked: &str| {
+                let body = asked.split_once("\r\n\r\n").map(|(_, body)| body);
+                body.is_some_and(|body| serde_json::from_str::<Json>(body).is_ok())
+            };
+            while !is_whole(&asked) {
+                let read = client.read(&mut some).unwrap();
+                assert_ne!(read, 0, "{asked}");
+                asked += &String::from_utf8_lossy(&some[..read]);
+            }
+            asked
+        });
+        let variable = |name: &str| (name == "QUESTLINE_BIGQUERY_REST").then(|| rest.clone());
+        let warehouse = BigqueryWarehouse::open("questline.warehouse", variable).await.unwrap();
+        // It is not answered.
+        assert!(ledger(&warehouse, "log").await.is_err());
+        let limit = format!("\"maximumBytesBilled\":\"{STATEMENT_BYTES}\"");
+        let asked = asked.join().unwrap();
+        assert!(asked.contains(&limit), "{asked}");
+    }
 }

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use arrow_array::{RecordBatch, StringArray};
 use async_trait::async_trait;
+use questline_events::{minutes::Key, row::MinuteRows};
 use questline_stores::{
     contract::{
         letters::{self, OpenLetters},
@@ -12,7 +13,10 @@ use questline_stores::{
         warehouse::{OpenWarehouse, suite},
     },
     saved::{Ask as _, Question},
-    warehouse::{Answer, Query, QueryError, QueryLimits, WarehouseError},
+    warehouse::{
+        Advance, Answer, Claim, Place, Places, Query, QueryError, QueryLimits, Rows,
+        Warehouse as _, WarehouseError,
+    },
 };
 use questline_testing::{Bigquery, skip};
 use questline_warehouse_bigquery::BigqueryWarehouse;
@@ -82,6 +86,50 @@ async fn keeps_the_contract_of_a_warehouse() {
         OpenWarehouse { warehouse, query: Arc::new(asked), replace, spoil }
     })
     .await;
+}
+
+/// A batch of partition 3 that has counted seven events.
+fn seven() -> Rows {
+    let key = Key {
+        window_start: 1_795_500_000_000_000,
+        app_id: "a".into(),
+        event_type: 1001,
+        level_id: None,
+    };
+    let mut minutes = MinuteRows::default();
+    minutes.push(&key, 7);
+    Rows {
+        log_id: "log".to_owned(),
+        tables: vec![(MinuteRows::TABLE, minutes.finish().unwrap())],
+        positions: vec![Advance { partition: 3, from: None, to: 1 }],
+        places: None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_was_lost_or_has_lost_rows_takes_nothing() {
+    let Some(emulator) = Bigquery::start_for_streams() else {
+        return skip("bigquery", "QUESTLINE_PYTHON is not set");
+    };
+    let asked = open(&emulator).await;
+    let streams = asked.0.streams(variable(&emulator)).await.unwrap();
+    let declared = streams.declare(&seven()).await.unwrap().unwrap();
+    let place = declared.tables[0].clone();
+    let short = Place { row: 5, ..place.clone() };
+    let gone = Place { stream: "0123456789abcdef".to_owned(), ..place };
+    for lost in [short, gone] {
+        let places = Places { tables: vec![lost], days: None };
+        let refused = streams.write(Rows { places: Some(places.clone()), ..seven() }).await;
+        assert!(matches!(refused, Err(WarehouseError::Fenced)), "{refused:?}");
+        let claim = Claim { partition: 3, declared: Some((1, places)), ..Claim::default() };
+        let found = streams.recover("log", &[claim]).await.unwrap();
+        assert!(found[0].held[0].missing.minutes, "{found:?}");
+    }
+    // Declared anew, they are there once.
+    let places = streams.declare(&seven()).await.unwrap();
+    streams.write(Rows { places, ..seven() }).await.unwrap();
+    let counted = asked.query("SELECT events FROM events_agg_1min", LIMITS).await.unwrap();
+    assert_eq!(counted.rows, [[7]]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,10 +8,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use questline_events::{limits::QUERY_BYTES, time};
+use questline_events::{
+    Day,
+    limits::{QUERY_BYTES, STATEMENT_BYTES},
+    time,
+};
 use questline_stores::{
     saved::{ALL, Ask as _, Question, Saved},
-    warehouse::{Answer, QueryError, QueryLimits},
+    training::TrainingRuns as _,
+    warehouse::{Answer, QueryError, QueryLimits, WarehouseError},
 };
 use questline_testing::{Bigquery, skip};
 use questline_warehouse_bigquery::BigqueryWarehouse;
@@ -100,41 +105,67 @@ async fn questions_are_answered_from_tables_with_rows() {
     assert!(matches!(&error, QueryError::Invalid(why) if why.contains("nowhere")), "{error:?}");
 }
 
-/// A server that keeps what it is asked and gives the same answer to all.
-fn server(answer: String) -> (String, thread::JoinHandle<String>) {
+/// A server that keeps what it is asked, and gives one answer after the other, each on a connection of
+/// its own.
+fn server(answers: Vec<String>) -> (String, thread::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
-    let asked = thread::spawn(move || {
-        let (mut client, _) = listener.accept().unwrap();
-        let mut asked = String::new();
-        loop {
-            let mut some = [0; 65_536];
-            let read = client.read(&mut some).unwrap();
-            asked += &String::from_utf8_lossy(&some[..read]);
-            let body = asked.split_once("\r\n\r\n").map(|(_, body)| body);
-            if read == 0 || body.is_some_and(|body| serde_json::from_str::<Value>(body).is_ok()) {
-                break;
-            }
+    let each = move || answers.iter().map(|answer| exchanged(&listener, answer)).collect();
+    (address, thread::spawn(each))
+}
+
+/// What somebody asks, who is given this answer.
+fn exchanged(listener: &TcpListener, answer: &str) -> String {
+    let (mut client, _) = listener.accept().unwrap();
+    let mut asked = String::new();
+    loop {
+        let mut some = [0; 65_536];
+        let read = client.read(&mut some).unwrap();
+        asked += &String::from_utf8_lossy(&some[..read]);
+        let body = asked.split_once("\r\n\r\n").map(|(_, body)| body);
+        if read == 0 || body.is_some_and(|body| serde_json::from_str::<Value>(body).is_ok()) {
+            break;
         }
-        if answer.is_empty() {
-            // Until nobody waits any more.
-            _ = client.read(&mut [0; 1]);
-        }
-        _ = client.write_all(answer.as_bytes());
-        asked
-    });
-    (address, asked)
+    }
+    if answer.is_empty() {
+        // Until nobody waits any more.
+        _ = client.read(&mut [0; 1]);
+    }
+    _ = client.write_all(answer.as_bytes());
+    asked
+}
+
+/// An answer as BigQuery gives it.
+fn answered(status: &str, body: &Value) -> String {
+    let (body, kind) = (body.to_string(), "content-type: application/json");
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status}\r\n{kind}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+}
+
+/// What an answer says that is none.
+fn refused(status: &str, reason: &str) -> Value {
+    let error = json!({ "message": "no job here", "reason": reason });
+    json!({ "error": { "message": "no job here", "status": status, "errors": [error] } })
+}
+
+/// What a job has given, or why it has given nothing.
+fn done(errors: Value) -> Value {
+    json!({ "jobComplete": true, "jobReference": { "projectId": "questline", "jobId": "j" },
+        "schema": { "fields": [{ "name": "app_id", "type": "STRING" }] }, "totalRows": "1",
+        "rows": [{ "f": [{ "v": "a" }] }], "errors": errors })
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_question_says_what_it_may_cost_and_is_cut() {
-    let (address, asked) = server(String::new());
+    let (address, asked) = server(vec![String::new()]);
     let limits = QueryLimits { timeout: Duration::from_millis(400), rows: 10 };
     let began = Instant::now();
     let error = open(&address).await.ask(&question("ledger/apps", &[]), limits).await.unwrap_err();
     assert!(matches!(error, QueryError::Timeout(after) if after == limits.timeout), "{error}");
     assert!(began.elapsed() < Duration::from_secs(3));
-    let asked = asked.join().unwrap();
+    let asked = asked.join().unwrap().concat();
     let (head, body) = asked.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("POST /bigquery/v2/projects/questline/queries"), "{head}");
     assert!(!head.to_lowercase().contains("authorization"), "an emulator wants nobody: {head}");
@@ -155,18 +186,73 @@ async fn a_question_says_what_it_may_cost_and_is_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_put_off_is_asked_again() {
+    for (answer, status, reason) in [
+        ("429 Too Many Requests", "RESOURCE_EXHAUSTED", "rateLimitExceeded"),
+        ("503 Service Unavailable", "UNAVAILABLE", "backendError"),
+        ("403 Forbidden", "PERMISSION_DENIED", "rateLimitExceeded"),
+    ] {
+        let put_off = answered(answer, &refused(status, reason));
+        let (address, asked) = server(vec![put_off, answered("200 OK", &done(json!([])))]);
+        let warehouse = open(&address).await;
+        let found = warehouse.ask(&question("ledger/apps", &[]), LIMITS).await;
+        let found = found.unwrap_or_else(|error| panic!("{answer}: {error:?}"));
+        assert_eq!(found.rows, [[json!("a")]], "{answer}");
+        let ids: Vec<_> = asked.join().unwrap().iter().map(|asked| request_id(asked)).collect();
+        // It may have been carried out: under the same id that is not done twice.
+        assert!(ids[0] == ids[1] || !answer.starts_with("503"), "{ids:?}");
+    }
+}
+
+/// By what BigQuery knows a request that comes again.
+fn request_id(asked: &str) -> String {
+    let (_, body) = asked.split_once("\r\n\r\n").unwrap();
+    let body: Value = serde_json::from_str(body).unwrap();
+    body["requestId"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_fails_is_told_apart() {
-    let body = r#"{"error":{"code":403,"message":"no job here","status":"PERMISSION_DENIED"}}"#;
-    let head = "HTTP/1.1 403 Forbidden\r\ncontent-type: application/json\r\ncontent-length:";
-    let (address, _) = server(format!("{head} {}\r\n\r\n{body}", body.len()));
-    let error = open(&address).await.ask(&question("ledger/apps", &[]), LIMITS).await.unwrap_err();
-    let said = |cause: &QueryError| std::error::Error::source(cause).unwrap().to_string();
-    assert!(matches!(&error, QueryError::Unavailable(_)), "{error:?}");
-    assert!(said(&error).contains("no job here"), "{}", said(&error));
+    let job = |reason: &str| done(json!([{ "reason": reason, "message": "no job here" }]));
+    for (answer, passing) in [
+        (answered("403 Forbidden", &refused("PERMISSION_DENIED", "accessDenied")), true),
+        (answered("403 Forbidden", &refused("PERMISSION_DENIED", "quotaExceeded")), true),
+        (answered("400 Bad Request", &refused("INVALID_ARGUMENT", "invalidQuery")), false),
+        (answered("200 OK", &job("quotaExceeded")), true),
+        (answered("200 OK", &job("invalidQuery")), false),
+    ] {
+        let (address, _) = server(vec![answer.clone()]);
+        let warehouse = open(&address).await;
+        let error = warehouse.ask(&question("ledger/apps", &[]), LIMITS).await.unwrap_err();
+        let said = match &error {
+            QueryError::Unavailable(cause) if passing => cause.to_string(),
+            QueryError::Invalid(why) if !passing => why.clone(),
+            other => panic!("{answer}: {other:?}"),
+        };
+        assert!(said.contains("no job here"), "{said}");
+    }
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let began = Instant::now();
     let warehouse = open(&format!("http://{nobody}")).await;
     let error = warehouse.ask(&question("ledger/apps", &[]), LIMITS).await.unwrap_err();
     assert!(matches!(&error, QueryError::Unavailable(_)), "{error:?}");
     assert!(began.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_would_cost_too_much_is_said_and_is_no_damage() {
+    let why = "Query exceeded limit for bytes billed: 10737418240. 21474836480 or higher required.";
+    let reason = json!({ "reason": "bytesBilledLimitExceeded" });
+    let error = json!({ "error": { "message": why, "status": "INTERNAL", "errors": [reason] } });
+    // A fault of BigQuery's own is believed when it comes again.
+    let twice = || vec![answered("500 Internal Server Error", &error); 2];
+    let (address, _) = server(twice());
+    let asked = open(&address).await.ask(&question("ledger/apps", &[]), LIMITS).await;
+    assert!(matches!(&asked, Err(QueryError::Invalid(said)) if said == why), "{asked:?}");
+    let (address, sent) = server(twice());
+    let ours = open(&address).await.latest(Day::from_number(0)).await;
+    assert!(matches!(&ours, Err(WarehouseError::Unavailable(_))), "{ours:?}");
+    let limit = format!("\"maximumBytesBilled\":\"{STATEMENT_BYTES}\"");
+    let sent = sent.join().unwrap();
+    assert!(sent.iter().all(|sent| sent.contains(&limit)), "{sent:?}");
 }

@@ -125,6 +125,15 @@ async fn the_interface_is_readable_as_it_is_described() {
 /// Markup, quotes, a script, NUL, and marks that turn the direction of a text.
 const HOSTILE: &str = "<img src=x onerror=\"window.planted=1\"><script>window.planted=1</script>'\"\u{202e}\u{0}javascript:planted=1";
 
+/// Comes to every section, and opens what can be opened.
+async fn look_everywhere(browser: &Browser) {
+    for section in ["now", "ledger", "minutes", "levels", "players", "letters", "runs", "events"] {
+        browser.run(&format!("document.getElementById('{section}').scrollIntoView()")).await;
+        browser.run("document.querySelectorAll('details').forEach(d => d.open = true)").await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
 #[tokio::test]
 async fn what_a_client_sends_is_text_and_runs_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -132,8 +141,10 @@ async fn what_a_client_sends_is_text_and_runs_nothing() {
     let Some(browser) = Browser::start(1280, 900).await else { return };
     let now = questline_events::time::text(now_micros());
     let mut planted = json!({ "timestamp": now, "type": 1002, HOSTILE: HOSTILE,
-        "parameters": { "level_id": HOSTILE, "transaction_id": HOSTILE, HOSTILE: HOSTILE } });
-    for name in ["id", "user_id", "session_id", "app_version", "platform", "device_model"] {
+        "parameters": { "level_id": HOSTILE, "transaction_id": HOSTILE, HOSTILE: HOSTILE,
+            "boosters_used": [HOSTILE] } });
+    let known = ["id", "user_id", "session_id", "app_version", "platform", "device_model"];
+    for name in known.into_iter().chain(["country", "name", "event_name"]) {
         planted[name] = Value::from(HOSTILE);
     }
     let mut dead = planted.clone();
@@ -143,19 +154,21 @@ async fn what_a_client_sends_is_text_and_runs_nothing() {
     stack.settle().await;
 
     let foreign = "return [window.planted ?? null, document.querySelectorAll('main img, main script, iframe').length]";
-    let markup = "%3Cimg%20src=x%20onerror=planted=1%3E";
-    let address = format!("{}/?user={markup}&release={markup}&app=%22%3E{markup}", stack.url);
-    browser.open(&address).await;
-    browser.until("the page is live", LIVE).await;
-    let asked = "document.querySelector('.browser [name=user]')?.value.startsWith('<img')";
-    browser.until("what the address asks for", asked).await;
-    assert_eq!(browser.run(foreign).await, json!([null, 0]));
-    browser.open(&stack.url).await;
-    for section in ["now", "ledger", "minutes", "levels", "players", "letters", "runs", "events"] {
-        browser.run(&format!("document.getElementById('{section}').scrollIntoView()")).await;
-        browser.run("document.querySelectorAll('details').forEach(d => d.open = true)").await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
+    let texts = ["app", "user", "type", "verdict", "release", "platform", "country"];
+    for range in [HOSTILE, "between"] {
+        let ends = [("range", range), ("from", HOSTILE), ("to", HOSTILE)];
+        let all = texts.map(|name| (name, HOSTILE)).into_iter().chain(ends);
+        let address = reqwest::Url::parse_with_params(&stack.url, all).unwrap();
+        browser.open(address.as_str()).await;
+        browser.until("the page is live", LIVE).await;
+        let asked = format!("{texts:?}.every(name => look.told(name).includes('<img src=x'))");
+        browser.until("what the address asks for", &asked).await;
+        look_everywhere(&browser).await;
+        assert_eq!(browser.run(foreign).await, json!([null, 0]));
+        assert_eq!(browser.run("return look.refused").await, json!([]));
     }
+    browser.open(&stack.url).await;
+    look_everywhere(&browser).await;
     let seen = |place: &str| {
         format!(
             "[...document.querySelectorAll('{place}')].some(e => e.innerText.includes('<img src=x') && e.innerText.includes('\u{27e8}U+202E\u{27e9}\u{2400}javascript'))"
@@ -164,8 +177,15 @@ async fn what_a_client_sends_is_text_and_runs_nothing() {
     browser.until("the level's name", &seen("#levels th")).await;
     browser.until("the letter's bytes as sent", "[...document.querySelectorAll('#letters pre')].some(e => e.innerText.includes('onerror='))").await;
     browser.run("document.querySelectorAll('.event').forEach(d => d.open = true)").await;
-    browser.until("the event", &seen(".event .who")).await;
+    for (what, place) in [("player", ".event .who"), ("platform", ".event dd")] {
+        browser.until(what, &seen(place)).await;
+    }
+    let sent = "[...document.querySelectorAll('.event .sent pre')].some(e => ['boosters_used', 'country', 'event_name', '<img src=x'].every(part => e.innerText.includes(part)))";
+    browser.until("the event's bytes as sent", sent).await;
+    let option = "[...look.field('platform').options].some(o => o.text.includes('<img src=x'))";
+    browser.until("its platform to choose", option).await;
     assert_eq!(browser.run(foreign).await, json!([null, 0]));
+    assert_eq!(browser.run("return look.refused").await, json!([]));
 
     // The policy holds even where markup gets in: nothing runs, and nothing leaves for elsewhere.
     browser.run("window.refused = [];

@@ -10,7 +10,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// How long the page may take to become what it is waited for.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// What the protocol calls a reference to an element.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+/// What a document is asked by tests: `look`.
+const LOOKS: &str = include_str!("looks.js");
 
 /// A browser with one page. It ends when it is dropped.
 pub(crate) struct Browser {
@@ -51,6 +55,8 @@ impl Browser {
         let session = browser.post("/session", wanted).await;
         let id = session["sessionId"].as_str().unwrap_or_else(|| panic!("{session}"));
         browser.session = format!("{url}/session/{id}");
+        let looks = json!({ "source": LOOKS });
+        browser.devtools("Page.addScriptToEvaluateOnNewDocument", looks).await;
         Some(browser)
     }
 
@@ -83,9 +89,68 @@ impl Browser {
         began.elapsed()
     }
 
+    /// Waits until a function body gives this.
+    pub(crate) async fn gives(
+        &self,
+        what: &str,
+        body: &str,
+        wanted: &Value,
+        patience: Duration,
+    ) -> Duration {
+        let began = Instant::now();
+        loop {
+            let found = self.run(body).await;
+            if found == *wanted {
+                return began.elapsed();
+            }
+            assert!(began.elapsed() < patience, "{what}, after {patience:?}: {found:#}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
     /// A command of the browser's own protocol.
     pub(crate) async fn devtools(&self, command: &str, params: Value) -> Value {
-        self.post("/goog/cdp/execute", json!({ "cmd": command, "params": params })).await
+        let body = json!({ "cmd": command, "params": params });
+        let answer = self.post("/goog/cdp/execute", body).await;
+        assert!(answer["error"].is_null(), "{command}: {answer}");
+        answer
+    }
+
+    /// Another screen. On one that is high enough, all panels are in sight.
+    pub(crate) async fn screen(&self, width: u32, height: u32, phone: bool) {
+        let screen =
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone });
+        self.devtools("Emulation.setDeviceMetricsOverride", screen).await;
+    }
+
+    /// What a person prefers: `light` or `dark`.
+    pub(crate) async fn prefer(&self, scheme: &str) {
+        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        self.devtools("Emulation.setEmulatedMedia", json!({ "features": features })).await;
+    }
+
+    /// Presses the Tab key, again and again.
+    pub(crate) async fn tab(&self, times: usize) {
+        let press = ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": "\u{e004}" }));
+        let presses: Vec<_> = std::iter::repeat_n(press, times).flatten().collect();
+        let keyboard = json!({ "type": "key", "id": "keyboard", "actions": presses });
+        let done = self.post("/actions", json!({ "actions": [keyboard] })).await;
+        assert!(done.is_null(), "{done}");
+    }
+
+    /// The elements that an expression gives: the markup of each, and its name for a screen reader.
+    pub(crate) async fn names(&self, elements: &str) -> Vec<(String, String)> {
+        let script = format!("return {elements}.map(e => [e.cloneNode().outerHTML, e])");
+        let mut names = Vec::new();
+        for found in self.run(&script).await.as_array().unwrap() {
+            let (markup, element) = (found[0].to_string(), found[1][ELEMENT].as_str().unwrap());
+            let url = format!("{}/element/{element}/computedlabel", self.session);
+            let sent = self.http.get(&url).timeout(PATIENCE).send().await.unwrap();
+            let answer: Value = sent.json().await.unwrap();
+            let name = answer["value"].as_str().unwrap_or_else(|| panic!("{markup}: {answer}"));
+            names.push((markup, name.to_owned()));
+        }
+        names
     }
 
     /// What the browser complained of.

@@ -8,7 +8,8 @@ use questline_events::{
     headers::{ATTEMPTS, Envelope, LETTER, RECEIVED_AT, REPROCESSED_AT, RUN},
     ledger::{Counts, Hop, Page},
     limits::{
-        DELIVERY_DEADLINE, REPROCESS_ATTEMPTS, REPROCESS_CALL, REPROCESS_LAG, REPROCESS_PAGE,
+        DELIVERY_DEADLINE, RECORD_BYTES, REPROCESS_ATTEMPTS, REPROCESS_CALL, REPROCESS_LAG,
+        REPROCESS_PAGE,
     },
     time::{minute, text},
 };
@@ -31,6 +32,8 @@ use crate::{
 const CATCH_UP: Duration = Duration::from_secs(30);
 /// How often a page of the ledger is sent before the run is left unproved.
 const PAGE_ATTEMPTS: usize = 3;
+/// Bytes that a letter has more as a record: the headers of its return, and what the log adds.
+const RETURN_BYTES: usize = 1 << 10;
 
 /// Why a call did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -153,6 +156,10 @@ impl Reprocess {
         let mut recent = Recent::default();
         for letter in page {
             let sample = &letter.cursor.letter;
+            // It died again in this very run, by a clock that is behind ours.
+            if letter.headers.get(RUN) == Some(report.run.as_bytes()) {
+                continue;
+            }
             if letter.attempts >= REPROCESS_ATTEMPTS {
                 report.parked += 1;
                 continue;
@@ -165,6 +172,12 @@ impl Reprocess {
                     continue;
                 }
             };
+            let sent = fixed.as_deref().unwrap_or(value);
+            // The log would refuse it each time, and every letter behind it would wait for good.
+            if bytes(letter, sent) > RECORD_BYTES {
+                tell(&mut report.unfixable, "too large for the raw topic", "", 1, sample);
+                continue;
+            }
             let envelope = Envelope::read(letter.headers.block(), letter.received_at / 1_000);
             // What names no app, or is a broken page of a ledger, no release can mend.
             if envelope.ledger {
@@ -178,7 +191,7 @@ impl Reprocess {
                 returning.push(Returning { letter, fixed, minute, app });
                 continue;
             }
-            match self.rules.judge(fixed.as_deref().unwrap_or(value), &envelope, &mut recent) {
+            match self.rules.judge(sent, &envelope, &mut recent) {
                 Ok(_) => report.would_pass += 1,
                 Err(fault) => {
                     tell(&mut report.still_fail, fault.reason.as_str(), &fault.detail, 1, sample);
@@ -299,6 +312,12 @@ struct Returning<'l> {
     /// Where processing will count it.
     minute: i64,
     app: String,
+}
+
+/// Bytes of the record that a letter would be.
+fn bytes(letter: &WaitingLetter, value: &[u8]) -> usize {
+    let key = letter.key.as_ref().map_or(0, |key| key.len());
+    key + value.len() + letter.headers.block().0.len() + RETURN_BYTES
 }
 
 /// The record as it was, to where it was, and what it is now.

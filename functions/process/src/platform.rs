@@ -21,6 +21,7 @@ use questline_runtime::problem::Problem;
 use questline_stores::{Headers, Record};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::Delivered;
 
@@ -44,7 +45,7 @@ struct KafkaRecord {
     #[serde(default)]
     value: Option<Value>,
     #[serde(default)]
-    headers: Option<Vec<HashMap<String, Vec<i16>>>>,
+    headers: Option<Vec<HashMap<String, Option<Vec<i16>>>>>,
 }
 
 /// Pub/Sub's envelope of one message. The Kafka connector writes source positions and headers into
@@ -104,7 +105,9 @@ fn kept(mut bytes: Bytes, most: usize) -> Bytes {
 
 fn record(record: KafkaRecord) -> Record {
     // A byte is -128 to 127, or 0 to 255, as the platform likes.
-    let value = |bytes: Vec<i16>| bytes.into_iter().map(|byte| byte.to_le_bytes()[0]).collect();
+    let value = |bytes: Option<Vec<i16>>| {
+        bytes.into_iter().flatten().map(|byte| byte.to_le_bytes()[0]).collect()
+    };
     let headers: Vec<(String, Vec<u8>)> = record
         .headers
         .into_iter()
@@ -164,8 +167,9 @@ pub async fn invoked(
     }
     // A clock that differs from the platform's does not make every batch come again.
     let patience = left.saturating_sub(Duration::from_secs(2)).max(SHORTEST);
+    let ends_at = Instant::now() + patience;
     let taken = delivered.take(&records, patience).await;
-    delivered.housekeep().await;
+    housekeep(&delivered, ends_at).await;
     Ok(match taken {
         Ok(()) => Failures::default(),
         Err(error) => {
@@ -173,6 +177,11 @@ pub async fn invoked(
             Failures { batch_item_failures: firsts }
         }
     })
+}
+
+/// What is kept is answered in time, whether or not a minute could be closed: the next call closes it.
+async fn housekeep(delivered: &Delivered, ends_at: Instant) {
+    _ = tokio::time::timeout_at(ends_at, delivered.housekeep()).await;
 }
 
 /// `POST /process`: one Pub/Sub push message, or an array of records.
@@ -193,9 +202,10 @@ async fn pushed(State(delivered): State<Arc<Delivered>>, body: Bytes) -> Respons
             return Problem::new(StatusCode::BAD_REQUEST, "push", detail).into_response();
         }
     };
+    let ends_at = Instant::now() + PUSH_PATIENCE;
     match delivered.take(&records, PUSH_PATIENCE).await {
         Ok(()) => {
-            delivered.housekeep().await;
+            housekeep(&delivered, ends_at).await;
             Json(serde_json::json!({ "records": records.len() })).into_response()
         }
         Err(error) => {

@@ -114,6 +114,7 @@ async fn no_record_makes_a_batch_come_again() {
     no_key.as_object_mut().unwrap().remove("key");
     let mut odd = record(4, &event("odd"));
     odd["headers"][2]["ingest"] = json!([255, -1, 0]);
+    odd["headers"].as_array_mut().unwrap().push(json!({"empty": null}));
     let mut plain = record(5, "");
     plain["value"] = json!("not base64!");
     let mut decoded = record(6, "");

@@ -1,0 +1,68 @@
+//! Letters that a run must leave: whoever brought them back again and again would never end.
+#![allow(clippy::unwrap_used, reason = "test helpers")]
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use questline_dlq_reprocess::{Reprocess, Request};
+use questline_environment::Rulebook;
+use questline_log_sqlite::SqliteLog;
+use questline_runtime::{clock::SystemClock, config::Env};
+use questline_stores::{
+    Headers,
+    letters::{Cursor, Letters, Selection, WaitingLetter},
+    warehouse::WarehouseError,
+};
+use serde_json::json;
+
+/// Letters that wait, as a warehouse has them.
+struct Waiting(Vec<WaitingLetter>);
+
+#[async_trait]
+impl Letters for Waiting {
+    async fn waiting(
+        &self,
+        _: &Selection,
+        after: &Cursor,
+        most: usize,
+    ) -> Result<Vec<WaitingLetter>, WarehouseError> {
+        let later = self.0.iter().filter(|letter| letter.cursor.failed_at > after.failed_at);
+        Ok(later.take(most).cloned().collect())
+    }
+
+    async fn count(&self, _: &Selection) -> Result<u64, WarehouseError> {
+        Ok(self.0.len() as u64)
+    }
+}
+
+fn letter(at: i64, run: &str, bytes: usize) -> WaitingLetter {
+    WaitingLetter {
+        cursor: Cursor { failed_at: at, letter: format!("log/0/{at}") },
+        attempts: 1,
+        reason: "malformed_json".to_owned(),
+        detail: None,
+        received_at: 1_795_341_601_000_000,
+        key: Some("u".into()),
+        value: Some(vec![b'x'; bytes].into()),
+        headers: Headers::new([("app_id", &b"a"[..]), ("run", run.as_bytes())]),
+        partition: 0,
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_come_back_holds_nothing_up_and_what_died_in_this_run_is_left_to_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Arc::new(SqliteLog::open(folder.path()).unwrap());
+    let letters =
+        [letter(1, "before", 1 << 20), letter(2, "this", 10), letter(3, "before", 1_000_000)];
+    let rules = Rulebook::read(&Env::of([])).unwrap().rules;
+    let letters = Arc::new(Waiting(letters.to_vec()));
+    let reprocess = Reprocess::new(letters, log, rules, SystemClock::shared());
+    let resume = json!({"run": "this", "began": 9, "after": {"failed_at": 0, "letter": ""}});
+    let request: Request = serde_json::from_value(json!({ "resume": resume })).unwrap();
+    let report = reprocess.call(&request).await.unwrap();
+    assert_eq!((report.looked_at, report.brought_back, report.not_stored), (3, 1, 0));
+    assert_eq!(report.unfixable.len(), 1);
+    assert_eq!(report.unfixable[0].why, "too large for the raw topic");
+    assert_eq!(report.unfixable[0].sample, "log/0/1");
+}

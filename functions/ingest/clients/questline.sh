@@ -15,7 +15,8 @@ while [ -s "$queue" ]; do
   head -n "$batch" "$queue" >"$work/batch"
   jq -cs --arg now "$(date -u +%FT%TZ)" '{sent_at: $now, events: .}' "$work/batch" | gzip >"$work/body"
   # What an earlier request was answered says nothing of this one.
-  rm -f "$work/answer" "$work/head"
+  rm -f "$work/answer"
+  : >"$work/head"
   status=$(curl -s -m 30 -o "$work/answer" -D "$work/head" -w '%{http_code}' \
     -H "X-Api-Key: $key" -H 'Content-Type: application/json' -H 'Content-Encoding: gzip' \
     --data-binary @"$work/body" "$url/v1/events") || status=000
@@ -33,7 +34,7 @@ while [ -s "$queue" ]; do
   esac
   tries=$((tries - 1))
   [ "$tries" -gt 0 ] || exit 1
-  after=$(tr -d '\r' <"$work/head" 2>/dev/null | awk 'tolower($1) == "retry-after:" && $2 ~ /^[0-9]+$/ {print $2}')
+  after=$(tr -d '\r' <"$work/head" | awk 'tolower($1) == "retry-after:" && $2 ~ /^[0-9]+$/ {print $2}')
   sleep "${after:-$((wait + RANDOM % (wait + 1)))}"
   wait=$((wait * 2 < 300 ? wait * 2 : 300))
 done

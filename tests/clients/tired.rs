@@ -26,7 +26,7 @@ pub(crate) const DEFERRED: usize = 3;
 /// What becomes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
-    /// 503 without a receipt; a second is to be waited.
+    /// 503 without a word; a second is to be waited.
     Away,
     /// 413.
     TooMany,
@@ -121,7 +121,7 @@ async fn take(State(tired): State<Tired>, headers: HeaderMap, body: Bytes) -> Re
     let count = events.len();
     let second = [(RETRY_AFTER, "1")];
     match tired.note(events, gzip) {
-        Turn::Away => (StatusCode::SERVICE_UNAVAILABLE, second, "{}").into_response(),
+        Turn::Away => (StatusCode::SERVICE_UNAVAILABLE, second, "").into_response(),
         Turn::TooMany => (StatusCode::PAYLOAD_TOO_LARGE, "{}").into_response(),
         Turn::Stored => receipt(count, 0, 0, "").into_response(),
         // The connection ends with its task.

@@ -103,8 +103,11 @@ public sealed class Questline
         request.Content.Headers.ContentEncoding.Add("gzip");
         try
         {
-            using var response = await Http.SendAsync(request);
-            return ((int)response.StatusCode, await response.Content.ReadAsStringAsync(), response.Headers.RetryAfter?.Delta?.TotalSeconds);
+            using (var response = await Http.SendAsync(request))
+            {
+                var answer = await response.Content.ReadAsStringAsync();
+                return ((int)response.StatusCode, answer, response.Headers.RetryAfter?.Delta?.TotalSeconds);
+            }
         }
         catch (Exception error) when (error is HttpRequestException || error is TaskCanceledException)
         {

@@ -1,12 +1,14 @@
-// A client of Questline for iOS 15, macOS 12 and later, without dependencies.
+// A client of Questline for iOS 15, macOS 12, Swift 6 on Linux, and later, without dependencies.
 //
 //   let client = Questline(url: URL(string: "https://events.example.com")!, key: "the write key", file: file)
 //   try await client.track(userId: "player-42", type: 1002, parameters: ["level_id": "7", "moves_used": 18])
 //   try await client.flush()   // every ten seconds, and when the app goes to the background
 //
-// Events wait in a file until the server has them. The body is not gzipped: Foundation has no writer
-// of that form.
+// Events wait in a file until the server has them.
 import Foundation
+#if canImport(FoundationNetworking)
+import FoundationNetworking
+#endif
 
 public actor Questline {
     public struct Refused: Error { public let status: Int, detail: String }
@@ -80,10 +82,31 @@ public actor Questline {
         request.httpMethod = "POST"
         request.setValue(key, forHTTPHeaderField: "X-Api-Key")
         request.setValue("application/json", forHTTPHeaderField: "Content-Type")
-        request.httpBody = Data("{\"sent_at\":\"\(Self.now())\",\"events\":[\(lines.joined(separator: ","))]}".utf8)
+        let text = Data("{\"sent_at\":\"\(Self.now())\",\"events\":[\(lines.joined(separator: ","))]}".utf8)
+        let gzip = Self.gzipped(text)
+        if gzip != nil { request.setValue("gzip", forHTTPHeaderField: "Content-Encoding") }
+        request.httpBody = gzip ?? text
         guard let (body, response) = try? await URLSession.shared.data(for: request),
               let answer = response as? HTTPURLResponse else { return (0, Data(), nil) }
         return (answer.statusCode, body, answer.value(forHTTPHeaderField: "Retry-After").flatMap(Double.init))
+    }
+
+    /// Foundation deflates on Apple's systems alone, and bare: gzip puts a head before it, and a sum of what
+    /// it was behind it. Elsewhere the body goes as it is.
+    private static func gzipped(_ text: Data) -> Data? {
+        #if canImport(Darwin)
+        guard let deflated = try? (text as NSData).compressed(using: .zlib) as Data else { return nil }
+        var crc: UInt32 = 0xFFFF_FFFF
+        for byte in text {
+            crc ^= UInt32(byte)
+            for _ in 0..<8 { crc = (crc >> 1) ^ (crc & 1 == 1 ? 0xEDB8_8320 : 0) }
+        }
+        var gzip = Data([0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF]) + deflated
+        for word in [crc ^ 0xFFFF_FFFF, UInt32(text.count)] { withUnsafeBytes(of: word.littleEndian) { gzip.append(contentsOf: $0) } }
+        return gzip
+        #else
+        return nil
+        #endif
     }
 
     /// The whole queue anew, atomically: a crash leaves the old one or the new one.

@@ -3,9 +3,10 @@
 //   const client = new Questline("https://events.example.com", "the write key");
 //   client.track("player-42", 1002, { level_id: "7", moves_used: 18 });
 //
-// Events wait in `storage` (in a browser localStorage) until the server has them, and are sent every
-// ten seconds; a page that goes away sends what it has by a beacon, which nobody hears the answer of:
-// what it sent stays in the queue and is sent again with the same ids, which is harmless.
+// Events wait in `storage` (localStorage, or in Node.js what works like it) until the server has them,
+// and are sent every ten seconds; a page that goes away sends what it has by a beacon, which nobody
+// hears the answer of: what it sent stays in the queue and is sent again with the same ids, which is
+// harmless. So are tabs that share a queue and send the same at once.
 
 const BATCH = 200;
 const MOST_WAITING = 10_000;
@@ -15,6 +16,8 @@ const BEACON = 60_000;
 
 export class Refused extends Error {}
 
+const body = (events) => `{"sent_at":"${new Date().toISOString()}","events":[${events.join(",")}]}`;
+
 export class Questline {
   constructor(url, key, { storage = globalThis.localStorage, name = "questline", every = 10_000 } = {}) {
     this.url = `${url.replace(/\/$/, "")}/v1/events`;
@@ -22,7 +25,6 @@ export class Questline {
     this.storage = storage;
     this.name = name;
     this.batch = BATCH;
-    this.waiting = JSON.parse(storage.getItem(name) ?? "[]");
     if (every) this.timer = setInterval(() => this.flush(1).catch(console.error), every);
     globalThis.addEventListener?.("pagehide", () => this.beacon());
   }
@@ -30,8 +32,20 @@ export class Questline {
   /** Notes an event; its id is made here, once, however often it is sent. */
   track(user_id, type, parameters = {}, more = {}) {
     const event = { id: crypto.randomUUID(), user_id, timestamp: new Date().toISOString(), type, parameters, ...more };
-    this.keep([...this.waiting, event].slice(-MOST_WAITING));
+    for (const key of this.keys().slice(0, 1 - MOST_WAITING)) this.storage.removeItem(key);
+    this.storage.setItem(`${this.name}:${event.timestamp}:${event.id}`, JSON.stringify(event));
     return event.id;
+  }
+
+  /** What waits, the oldest first. Each event has a key of its own: of one list, tabs would overwrite each other's. */
+  keys() {
+    return Object.keys(this.storage).filter((key) => key.startsWith(`${this.name}:`)).sort();
+  }
+
+  /** Keys and events; what another tab has sent meanwhile is gone. */
+  oldest(most) {
+    const found = this.keys().slice(0, most).map((key) => [key, this.storage.getItem(key)]);
+    return found.filter(([, event]) => event !== null);
   }
 
   /** Sends what waits. `true` when nothing waits any more. */
@@ -43,13 +57,12 @@ export class Questline {
 
   async send(tries) {
     let wait = 1000;
-    while (this.waiting.length) {
-      const sent = this.waiting.slice(0, this.batch);
-      const { status, answer, retryAfter } = await this.post(sent);
+    let sent;
+    while ((sent = this.oldest(this.batch)).length) {
+      const { status, answer, retryAfter } = await this.post(sent.map(([, event]) => event));
       if (answer.received !== undefined) {
-        const again = new Set(answer.results.filter((each) => each.retryable).map((each) => sent[each.index].id));
-        const done = new Set(sent.map((event) => event.id).filter((id) => !again.has(id)));
-        this.keep(this.waiting.filter((event) => !done.has(event.id)));
+        const again = new Set(answer.results.filter((each) => each.retryable).map((each) => each.index));
+        for (const [key] of sent.filter((_, at) => !again.has(at))) this.storage.removeItem(key);
         if (!again.size) {
           wait = 1000;
           continue;
@@ -68,12 +81,11 @@ export class Questline {
   }
 
   async post(events) {
-    const text = JSON.stringify({ sent_at: new Date().toISOString(), events });
-    const gzip = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
+    const gzip = new Blob([body(events)]).stream().pipeThrough(new CompressionStream("gzip"));
     const headers = { "X-Api-Key": this.key, "Content-Type": "application/json", "Content-Encoding": "gzip" };
     try {
-      const body = await new Response(gzip).arrayBuffer();
-      const response = await fetch(this.url, { method: "POST", headers, body, signal: AbortSignal.timeout(30_000) });
+      const zipped = await new Response(gzip).arrayBuffer();
+      const response = await fetch(this.url, { method: "POST", headers, body: zipped, signal: AbortSignal.timeout(30_000) });
       const after = Number(response.headers.get("Retry-After"));
       return { status: response.status, answer: await response.json().catch(() => ({})), retryAfter: after ? after * 1000 : undefined };
     } catch {
@@ -81,19 +93,15 @@ export class Questline {
     }
   }
 
+  /** Sends the oldest that fit, without an answer; a browser takes no header with them. */
   beacon() {
-    let [events, bytes] = [[], 0];
-    for (const event of this.waiting) {
-      bytes += JSON.stringify(event).length * 2;
+    const events = [];
+    let bytes = 0;
+    for (const [, event] of this.oldest(BATCH)) {
+      bytes += new TextEncoder().encode(event).length + 1;
       if (bytes > BEACON) break;
       events.push(event);
     }
-    const body = JSON.stringify({ sent_at: new Date().toISOString(), events });
-    return events.length > 0 && navigator.sendBeacon(`${this.url}?key=${encodeURIComponent(this.key)}`, body);
-  }
-
-  keep(events) {
-    this.waiting = events;
-    this.storage.setItem(this.name, JSON.stringify(events));
+    return events.length > 0 && navigator.sendBeacon(`${this.url}?key=${encodeURIComponent(this.key)}`, body(events));
   }
 }

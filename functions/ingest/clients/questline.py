@@ -9,6 +9,7 @@ Events wait in a file until the server has them; call `flush` every ten seconds 
 
 import datetime
 import gzip
+import http.client
 import json
 import os
 import random
@@ -87,8 +88,9 @@ class Questline:
                 answer = json.load(error)
             except ValueError:
                 answer = {}
-            return error.code, answer, float(error.headers.get("Retry-After") or 0)
-        except OSError:
+            after = error.headers.get("Retry-After", "")
+            return error.code, answer, float(after) if after.isdigit() else None
+        except (OSError, ValueError, http.client.HTTPException):
             return 0, {}, None
 
     def _keep(self, lines):

@@ -14,10 +14,12 @@ trap 'rm -rf "$work"' EXIT
 while [ -s "$queue" ]; do
   head -n "$batch" "$queue" >"$work/batch"
   jq -cs --arg now "$(date -u +%FT%TZ)" '{sent_at: $now, events: .}' "$work/batch" | gzip >"$work/body"
+  # What an earlier request was answered says nothing of this one.
+  : >"$work/answer" >"$work/head"
   status=$(curl -s -m 30 -o "$work/answer" -D "$work/head" -w '%{http_code}' \
     -H "X-Api-Key: $key" -H 'Content-Type: application/json' -H 'Content-Encoding: gzip' \
     --data-binary @"$work/body" "$url/v1/events") || status=000
-  if jq -e .received "$work/answer" >/dev/null 2>&1; then
+  if [ -n "$(jq '.received // empty' "$work/answer" 2>/dev/null)" ]; then
     # A receipt: only what is retryable stays, in its place.
     jq '.results[] | select(.retryable) | .index + 1' "$work/answer" >"$work/stay"
     awk 'NR == FNR {stay[$1]; next} FNR in stay' "$work/stay" "$work/batch" >"$work/queue"
@@ -31,7 +33,7 @@ while [ -s "$queue" ]; do
   esac
   tries=$((tries - 1))
   [ "$tries" -gt 0 ] || exit 1
-  after=$(tr -d '\r' <"$work/head" 2>/dev/null | awk 'tolower($1) == "retry-after:" {print $2}')
+  after=$(tr -d '\r' <"$work/head" | awk 'tolower($1) == "retry-after:" && $2 ~ /^[0-9]+$/ {print $2}')
   sleep "${after:-$((wait + RANDOM % (wait + 1)))}"
   wait=$((wait * 2 < 300 ? wait * 2 : 300))
 done

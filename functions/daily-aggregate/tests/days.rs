@@ -117,6 +117,26 @@ async fn a_day_waits_for_the_ledger_and_not_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_does_not_wait_for_a_log_that_was_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut place = Place::open(folder.path(), NIGHT);
+    place.events(&play()).await;
+    place.close_ledger("2024-02-29T12:00:00Z").await;
+    let leap = day("2024-02-29");
+    let open = "3 minutes of the ledger are still open, from 2024-02-29T12:10:00Z on";
+    // Its processing stands still: nobody has taken its place, or not for long.
+    assert_eq!(place.run(leap).await.unwrap().why.as_deref(), Some(open));
+    let other = |minute: &str| json!({"log_id": "other", "hop": "closed", "minute": minute});
+    place.ledger(&[other("2024-02-29T14:30:00Z")]).await;
+    assert_eq!(place.run(leap).await.unwrap().why.as_deref(), Some(open));
+    place.ledger(&[other("2024-03-01T00:10:00Z")]).await;
+    let report = place.run(leap).await.unwrap();
+    assert_eq!((report.standing, report.why), (Standing::Done, None));
+    let left = "SELECT minutes, unproved FROM ledger_days WHERE hop = 'log'";
+    assert_eq!(place.rows(left).await, "[[10,3]]", "nobody may say that nothing was lost");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_empty_day_fails_data_present_and_exports_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let place = Place::open(folder.path(), NIGHT);

@@ -174,7 +174,7 @@ fn stands(step: Step, latest: &Attempt, now: i64) -> Standing {
     }
 }
 
-fn micros(duration: std::time::Duration) -> i64 {
+pub(crate) fn micros(duration: std::time::Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 

@@ -17,7 +17,7 @@ use questline_stores::{
 use tokio::{sync::Mutex, task::JoinSet};
 
 use crate::{
-    due::{Reach, due},
+    due::{Due, Reach, due},
     graph::{Next, Step, killed, next},
     report::{Report, Standing},
     steps::{self, Outcome, Ports, Work},
@@ -94,14 +94,15 @@ impl DailyRun {
         let known = warehouse.days(from, through).await?;
         let attempts = warehouse.attempts(from, through).await?;
         let mut reports = Vec::new();
+        // No day is left behind: also not one that is tried again later.
         let mut fresh = true;
-        for (day, anew) in due(&known, &attempts, now, reach) {
+        for (day, due) in due(&known, &attempts, now, reach) {
             let left = patience.saturating_sub(began.elapsed());
-            if left.is_zero() {
+            if due == Due::Later || left.is_zero() {
                 fresh = false;
-                break;
+                continue;
             }
-            let report = self.call(day, anew, left).await?;
+            let report = self.call(day, due == Due::Anew, left).await?;
             fresh &= report.standing != Standing::Failed && report.standing != Standing::Unfinished;
             reports.push(report);
         }

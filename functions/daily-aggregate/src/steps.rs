@@ -19,7 +19,7 @@ use questline_stores::{
 use crate::{
     checks,
     features::{self, About},
-    graph::Step,
+    graph::{Step, micros},
 };
 
 /// What steps work with.
@@ -162,8 +162,4 @@ pub(crate) fn told(error: &(dyn Error + 'static)) -> String {
         cause = error.source();
     }
     said
-}
-
-fn micros(duration: std::time::Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

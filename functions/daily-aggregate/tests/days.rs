@@ -6,6 +6,7 @@ mod support;
 use std::sync::Arc;
 
 use questline_daily_aggregate::{Failure, Reach, report::Standing};
+use questline_runtime::clock::Clock as _;
 use questline_stores::daily::Table;
 use questline_warehouse_duckdb::DuckdbWarehouse;
 use serde_json::{Value, json};
@@ -204,6 +205,33 @@ async fn a_failed_step_is_tried_again_and_others_go_on() {
     assert!(why.starts_with("purchases: ") && why.contains("questline daily --date"), "{why}");
     // Mended: a new run, everything.
     assert_eq!(place.run(leap).await.unwrap().standing, Standing::Done);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_a_day_has_failed_nothing_is_called_fresh() {
+    let folder = tempfile::tempdir().unwrap();
+    let warehouse = DuckdbWarehouse::open(folder.path()).unwrap();
+    let hook = failing(&[(Table::LevelMetrics, 3)]);
+    let faulty = Arc::new(Faulty { inner: warehouse.clone(), hook });
+    let mut place = Place::over(folder.path(), warehouse, faulty, Set::at(NIGHT));
+    place.events(&play()).await;
+    place.close_ledger(CLOSED).await;
+    let patience = std::time::Duration::from_secs(600);
+    let due = async || place.run.call_due(Reach::All { pause: 0 }, patience).await.unwrap();
+    let fresh = || place.metrics.daily_fresh_through.get();
+    // Failed, waiting to be tried again, twice more so, and failed for good.
+    for (minutes, calls) in [(0, 1), (1, 0), (5, 1), (5, 1), (1, 0)] {
+        place.clock.on(minutes);
+        assert_eq!(due().await.len(), calls);
+        assert_eq!(fresh(), 0, "the day has no metrics");
+    }
+    place.clock.on(60);
+    assert_eq!(due().await[0].standing, Standing::Done);
+    let now = place.clock.now_micros() / 1_000_000;
+    assert_eq!(fresh(), now);
+    place.clock.on(5);
+    assert!(due().await.is_empty());
+    assert_eq!(fresh(), now + 300, "nothing has changed meanwhile");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -58,12 +58,19 @@ pub(crate) enum Outcome {
 }
 
 pub(crate) async fn run(ports: Ports, work: Work) -> Outcome {
-    match tokio::time::timeout(DAILY_STEP, attempt(&ports, &work)).await {
+    let outcome = match tokio::time::timeout(DAILY_STEP, attempt(&ports, &work)).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(error)) => Outcome::Failed(told(&*error)),
         Err(_) => {
             Outcome::Failed(format!("it took longer than {} minutes", DAILY_STEP.as_secs() / 60))
         }
+    };
+    match outcome {
+        // Whatever it is that the day is not ready for, it is looked again until it is too late.
+        Outcome::Failed(why) if work.step == Step::Wait && !late(&ports, &work) => {
+            Outcome::Waiting(why)
+        }
+        outcome => outcome,
     }
 }
 
@@ -107,14 +114,19 @@ async fn wait(ports: &Ports, work: &Work) -> Result<Outcome, WarehouseError> {
         (None, Some(through)) => format!("the ledger is closed through {} only", text(through)),
         (None, None) => "no minute of the ledger is closed yet".to_owned(),
     };
-    let (patience, least) = (micros(DAILY_PATIENCE), micros(DAILY_WAIT));
-    let deadline = (work.day.end() + patience).max(work.waits_since + least);
-    if ports.clock.now_micros() < deadline {
+    if !late(ports, work) {
         return Ok(Outcome::Waiting(why));
     }
     Ok(Outcome::Failed(format!(
         "{why}: processing lags, or an instance of ingest hangs (`questline ledger` names the minutes)"
     )))
+}
+
+/// Whether a day that is not ready now has failed.
+fn late(ports: &Ports, work: &Work) -> bool {
+    let (patience, least) = (micros(DAILY_PATIENCE), micros(DAILY_WAIT));
+    let deadline = (work.day.end() + patience).max(work.waits_since + least);
+    ports.clock.now_micros() >= deadline
 }
 
 async fn check(ports: &Ports, day: Day, run: &str) -> Result<(), WarehouseError> {

@@ -3,16 +3,19 @@
 
 mod support;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use questline_daily_aggregate::{Failure, Reach, report::Standing};
 use questline_runtime::clock::Clock as _;
-use questline_stores::daily::Table;
+use questline_stores::{daily::Table, warehouse::WarehouseError};
 use questline_warehouse_duckdb::DuckdbWarehouse;
 use serde_json::{Value, json};
 use support::{
     Place, Set, day, everything,
-    faulty::{Faulty, failing},
+    faulty::{Faulty, Hook, failing},
     play,
 };
 
@@ -115,6 +118,39 @@ async fn a_day_waits_for_the_ledger_and_not_for_ever() {
     // When it is there after all, a run of a person closes the day.
     place.close_ledger(CLOSED).await;
     assert_ne!(place.run(leap).await.unwrap().standing, Standing::Failed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_warehouse_that_cannot_be_asked_whether_a_day_is_ready_is_asked_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let warehouse = DuckdbWarehouse::open(folder.path()).unwrap();
+    let away = Arc::new(AtomicBool::new(true));
+    let stays_away = away.clone();
+    let hook: Hook = Arc::new(move |step: &str, moment: &str| match (step, moment) {
+        ("wait", "before") if stays_away.load(Ordering::Relaxed) => {
+            Err(WarehouseError::Unavailable("the network is down".into()))
+        }
+        _ => Ok(()),
+    });
+    let faulty = Arc::new(Faulty { inner: warehouse.clone(), hook });
+    let mut place = Place::over(folder.path(), warehouse, faulty, Set::at(NIGHT));
+    place.events(&play()).await;
+    place.close_ledger(CLOSED).await;
+    let leap = day("2024-02-29");
+    let why = "the warehouse is not available: the network is down";
+    for minutes in [0, 59] {
+        place.clock.on(minutes);
+        let report = place.run(leap).await.unwrap();
+        assert_eq!((report.standing, report.why.as_deref()), (Standing::Unfinished, Some(why)));
+    }
+    place.clock.on(1);
+    let late = place.run(leap).await.unwrap();
+    assert_eq!(late.standing, Standing::Failed);
+    assert!(late.why.unwrap().contains(why));
+    assert_eq!(place.run(leap).await.unwrap().run, "2024-02-29.2");
+    away.store(false, Ordering::Relaxed);
+    let report = place.run(leap).await.unwrap();
+    assert_eq!((report.standing, &*report.run), (Standing::Done, "2024-02-29.2"), "it went on");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -151,6 +151,8 @@ async fn export(
     let results = ports.warehouse.kept(day, run).await?;
     let residue = ports.warehouse.residue(day).await?;
     if let Some(why) = checks::stops(&results, residue) {
+        // What an earlier run exported had passed, and is not what the day is now.
+        ports.features.remove(&features_of(day)).await?;
         return Ok(Outcome::Skipped(why));
     }
     let batches = ports.warehouse.features(day).await?;

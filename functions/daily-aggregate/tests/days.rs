@@ -192,6 +192,9 @@ async fn an_empty_day_fails_data_present_and_exports_nothing() {
 async fn a_residue_is_recorded_and_stops_the_export() {
     let folder = tempfile::tempdir().unwrap();
     let place = played(folder.path()).await;
+    let features = folder.path().join("features/level_features");
+    assert_eq!(place.run(day("2024-02-29")).await.unwrap().standing, Standing::Done);
+    assert!(features.join("2024-02-29/manifest.json").exists());
     let page = |seq: i64, hop: &str, members: Value| {
         let mut row = json!({"hop": hop, "source": "boot", "app_id": "a", "seq": seq,
             "minute": "2024-02-29T10:00:00Z"});
@@ -207,6 +210,7 @@ async fn a_residue_is_recorded_and_stops_the_export() {
     let log = "SELECT residue FROM ledger_days WHERE hop = 'log'";
     assert_eq!(place.rows(log).await, "[[2]]");
     assert_eq!(place.rows("SELECT count(*) FROM level_metrics").await, "[[3]]", "metrics stand");
+    assert!(!features.join("2024-02-29").exists(), "what was exported before had passed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

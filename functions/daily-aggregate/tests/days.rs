@@ -36,7 +36,7 @@ async fn a_day_is_closed_by_the_definitions() {
     let place = played(folder.path()).await;
     let report = place.run(day("2024-02-29")).await.unwrap();
     assert_eq!((report.standing, report.why), (Standing::Done, None));
-    assert_eq!(report.steps.len(), 14);
+    assert_eq!(report.steps.len(), 13);
     let levels = "SELECT level_id, attempts, completions, p50_moves, p95_moves, retry_rate
         FROM level_metrics ORDER BY 1";
     let third = 1.0 / 3.0;
@@ -245,6 +245,32 @@ async fn a_failed_step_is_tried_again_and_others_go_on() {
     assert!(why.starts_with("purchases: ") && why.contains("questline daily --date"), "{why}");
     // Mended: a new run, everything.
     assert_eq!(place.run(leap).await.unwrap().standing, Standing::Done);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_that_comes_again_while_its_day_is_closed_counts_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let warehouse = DuckdbWarehouse::open(folder.path()).unwrap();
+    let hook = failing(&[(Table::DayRows, 1)]);
+    let faulty = Arc::new(Faulty { inner: warehouse.clone(), hook });
+    let mut place = Place::over(folder.path(), warehouse, faulty, Set::at(NIGHT));
+    let mut twice =
+        json!({"event_id": "twice", "timestamp": "2024-02-28T10:00:00Z", "level_id": "1"});
+    place.events(&play()).await;
+    place.events(std::slice::from_ref(&twice)).await;
+    place.close_ledger(CLOSED).await;
+    let patience = std::time::Duration::from_secs(600);
+    let due = async |place: &Place| {
+        let reports = place.run.call_due(Reach::All { pause: 0 }, patience).await.unwrap();
+        reports.iter().map(|report| report.standing).collect::<Vec<_>>()
+    };
+    assert_eq!(due(&place).await, [Standing::Unfinished, Standing::Done], "of the 29th, the rows");
+    twice["timestamp"] = json!("2024-02-29T10:00:00Z");
+    place.events(&[twice]).await;
+    place.clock.on(5);
+    assert_eq!(due(&place).await, [Standing::Done]);
+    let counted = "SELECT event_date::VARCHAR FROM day_rows WHERE event_id = 'twice'";
+    assert_eq!(place.rows(counted).await, r#"[["2024-02-28"]]"#);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

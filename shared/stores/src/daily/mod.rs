@@ -75,7 +75,8 @@ pub trait Daily: Send + Sync {
     async fn readiness(&self, day: Day) -> Result<Readiness, WarehouseError>;
 
     /// Replaces the rows that a table has of a day by those that its query gives, in one
-    /// transaction. Of [`Table::DayRows`] it tells what that transaction saw of the day.
+    /// transaction, with the table that is to be replaced [`Table::first`]. Of [`Table::DayRows`] it
+    /// tells what that transaction saw of the day.
     async fn replace(
         &self,
         table: Table,

@@ -102,7 +102,11 @@ impl DailyRun {
                 fresh = false;
                 continue;
             }
-            let report = self.call(day, due == Due::Anew, left).await?;
+            let report = match self.call(day, due == Due::Anew, left).await {
+                // Another process is at it, or it has expired meanwhile.
+                Err(why @ (Failure::Busy(_) | Failure::Unusable(_))) => Report::refused(day, &why),
+                called => called?,
+            };
             fresh &= report.standing != Standing::Failed && report.standing != Standing::Unfinished;
             reports.push(report);
         }

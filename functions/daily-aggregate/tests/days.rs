@@ -8,9 +8,12 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use questline_daily_aggregate::{Failure, Reach, report::Standing};
+use questline_daily_aggregate::{Failure, Reach, Report, platform::Request, report::Standing};
 use questline_runtime::clock::Clock as _;
-use questline_stores::{daily::Table, warehouse::WarehouseError};
+use questline_stores::{
+    daily::{Attempt, Runs as _, State, Table},
+    warehouse::WarehouseError,
+};
 use questline_warehouse_duckdb::DuckdbWarehouse;
 use serde_json::{Value, json};
 use support::{
@@ -271,6 +274,54 @@ async fn an_id_that_comes_again_while_its_day_is_closed_counts_once() {
     assert_eq!(due(&place).await, [Standing::Done]);
     let counted = "SELECT event_date::VARCHAR FROM day_rows WHERE event_id = 'twice'";
     assert_eq!(place.rows(counted).await, r#"[["2024-02-28"]]"#);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_that_another_process_is_at_holds_up_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let warehouse = DuckdbWarehouse::open(folder.path()).unwrap();
+    let hook: Hook = Arc::new(|step: &str, _: &str| match step {
+        "alone" => Err(WarehouseError::Unavailable("others reach it".into())),
+        _ => Ok(()),
+    });
+    let faulty = Arc::new(Faulty { inner: warehouse.clone(), hook });
+    let mut place = Place::over(folder.path(), warehouse, faulty, Set::at(NIGHT));
+    place.events(&play()).await;
+    let before = json!({"timestamp": "2024-02-28T10:00:00Z", "level_id": "1"});
+    place.events(&[before]).await;
+    place.close_ledger(CLOSED).await;
+    let (leap, eve) = (day("2024-02-29"), day("2024-02-28"));
+    let run = "2024-02-29.1".to_owned();
+    let elsewhere = Attempt {
+        day: leap,
+        run,
+        step: Table::DayRows.name().to_owned(),
+        attempt: 1,
+        state: State::Running,
+        started_at: place.clock.now_micros(),
+        finished_at: None,
+        error: None,
+        snapshot: None,
+    };
+    assert!(place.warehouse.begin(&elsewhere).await.unwrap());
+    let patience = std::time::Duration::from_secs(600);
+    let told = |reports: Vec<Report>| {
+        let told = reports.into_iter().map(|report| (report.day, report.standing, report.why));
+        told.collect::<Vec<_>>()
+    };
+    let busy = Some("another run is at work: 2024-02-29.1".to_owned());
+    let (theirs, ours) = ((leap, Standing::Unfinished, busy), (eve, Standing::Done, None));
+    let due = place.run.call_due(Reach::All { pause: 0 }, patience).await.unwrap();
+    assert_eq!(told(due), vec![theirs.clone(), ours.clone()]);
+    assert_eq!(place.metrics.daily_fresh_through.get(), 0);
+    let both = Request { date: Some(eve), through: Some(leap), resume: false };
+    let reports = both.call(&place.run, patience).await.unwrap();
+    assert_eq!(told(reports.days), vec![ours, theirs]);
+    assert!(matches!(place.run(leap).await, Err(Failure::Busy(_))), "that day alone");
+    // It was killed.
+    place.clock.on(16);
+    let due = place.run.call_due(Reach::All { pause: 0 }, patience).await.unwrap();
+    assert_eq!(told(due), vec![(leap, Standing::Done, None)]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -38,7 +38,7 @@ pub(crate) fn stops(results: &[CheckResult], residue: Residue) -> Option<String>
         let names = missing.join(", ");
         return Some(format!("checks without a result: {names}; run the day again"));
     }
-    let Residue { residue, records } = residue;
+    let Residue { residue, records, .. } = residue;
     // A day without records may miss none.
     (residue.saturating_mul(1_000_000) > RESIDUE_PER_MILLION.saturating_mul(records)).then(|| {
         format!(
@@ -53,7 +53,7 @@ pub(crate) fn share(residue: Residue) -> f64 {
     match residue {
         Residue { residue: 0, .. } => 0.0,
         Residue { records: 0, .. } => 1.0,
-        Residue { residue, records } => residue as f64 / records as f64,
+        Residue { residue, records, .. } => residue as f64 / records as f64,
     }
 }
 
@@ -85,7 +85,7 @@ mod tests {
         for (residue, records, stop) in
             [(0, 0, false), (1, 0, true), (1, 10_000, false), (1, 9_999, true), (2, 10_000, true)]
         {
-            let residue = Residue { residue, records };
+            let residue = Residue { residue, records, frozen: true };
             assert_eq!(stops(&passed, residue).is_some(), stop, "{residue:?}");
         }
         let told = told(&passed);

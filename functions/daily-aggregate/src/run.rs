@@ -249,6 +249,7 @@ impl DailyRun {
         let now = Some(self.ports.clock.now_micros());
         let (state, finished_at, error, snapshot) = match outcome {
             Outcome::Done(snapshot) => (State::Done, now, None, snapshot),
+            Outcome::Stands(why) => (State::Done, now, Some(why), None),
             Outcome::Waiting(why) => (State::Waiting, None, Some(why), None),
             Outcome::Skipped(why) => (State::Skipped, now, Some(why), None),
             Outcome::Failed(error) => {

@@ -4,14 +4,14 @@ use std::{error::Error, sync::Arc};
 
 use questline_events::{
     Day,
-    limits::{CHECK_ROWS, DAILY_PATIENCE, DAILY_STEP, DAILY_WAIT},
+    limits::{CHECK_ROWS, DAILY_PATIENCE, DAILY_STEP, DAILY_WAIT, LETTER_DAYS},
     time::{MINUTE, text},
 };
 use questline_runtime::clock::Clock;
 use questline_stores::{
     daily::{
         CHECKS, CheckResult, DayWarehouse, FeatureStore, MetricsReady, Publisher, Readiness,
-        Snapshot, features_of, manifest_of,
+        Snapshot, Table, features_of, manifest_of,
     },
     warehouse::WarehouseError,
 };
@@ -51,6 +51,8 @@ pub(crate) struct Work {
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Done(Option<Snapshot>),
+    /// What an earlier run has done stands, and why.
+    Stands(String),
     Waiting(String),
     Skipped(String),
     /// It may be tried again.
@@ -78,10 +80,7 @@ async fn attempt(ports: &Ports, work: &Work) -> Result<Outcome, Box<dyn Error + 
     let Work { step, day, run, .. } = work;
     Ok(match step {
         Step::Wait => wait(ports, work).await?,
-        Step::Replace(table) => {
-            let types = &ports.playtime_types;
-            Outcome::Done(ports.warehouse.replace(*table, *day, types).await?)
-        }
+        Step::Replace(table) => replace(ports, *day, *table).await?,
         Step::QualityResults => {
             check(ports, *day, run).await?;
             Outcome::Done(None)
@@ -127,6 +126,18 @@ fn late(ports: &Ports, work: &Work) -> bool {
     let (patience, least) = (micros(DAILY_PATIENCE), micros(DAILY_WAIT));
     let deadline = (work.day.end() + patience).max(work.waits_since + least);
     ports.clock.now_micros() >= deadline
+}
+
+async fn replace(ports: &Ports, day: Day, table: Table) -> Result<Outcome, WarehouseError> {
+    let expired = day.plus(LETTER_DAYS).start() <= ports.clock.now_micros();
+    if table == Table::LedgerDays && expired && ports.warehouse.residue(day).await?.frozen {
+        return Ok(Outcome::Stands(format!(
+            "the ledger of the day stands as it was counted: letters are kept for {LETTER_DAYS} days, \
+             and those that have expired would be missing"
+        )));
+    }
+    let types = &ports.playtime_types;
+    Ok(Outcome::Done(ports.warehouse.replace(table, day, types).await?))
 }
 
 async fn check(ports: &Ports, day: Day, run: &str) -> Result<(), WarehouseError> {
@@ -176,4 +187,16 @@ pub(crate) fn told(error: &(dyn Error + 'static)) -> String {
         cause = error.source();
     }
     said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_are_kept_as_long_as_their_partitions() {
+        let definition = include_str!("../../../sql/events_dlq/definition.sql");
+        let expires = format!("partition_expiration_days = {LETTER_DAYS}\n");
+        assert!(definition.contains(&expires), "{definition}");
+    }
 }

@@ -217,6 +217,38 @@ async fn a_residue_is_recorded_and_stops_the_export() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_whose_letters_have_expired_stands_as_it_was_counted() {
+    let leap = day("2024-02-29");
+    let dead = json!({"hop": "process", "source": "boot", "app_id": "a", "read": 1,
+        "dead_lettered": 1, "minute": "2024-02-29T10:00:00Z"});
+    let mut stored = dead.clone();
+    let page = json!({"hop": "ingest", "read": 0, "dead_lettered": 0, "received": 1, "stored": 1,
+        "seq": 99, "closing": true});
+    stored.as_object_mut().unwrap().extend(page.as_object().unwrap().clone());
+    let words = "SELECT count(*) FROM pipeline_runs WHERE step = 'ledger_days'
+        AND state = 'done' AND error LIKE '%letters are kept for 90 days%'";
+    for (again, standing, stood) in [
+        ("2024-05-28T23:59:00Z", Standing::Stopped, "[[0]]"),
+        ("2024-05-29T00:00:00Z", Standing::Done, "[[1]]"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let place = played(folder.path()).await;
+        assert_eq!(place.run(leap).await.unwrap().standing, Standing::Done);
+        // A record became a letter, and that is gone.
+        place.ledger(&[stored.clone(), dead.clone()]).await;
+        place.clock.to(again);
+        assert_eq!(place.run(leap).await.unwrap().standing, standing, "{again}");
+        assert_eq!(place.rows(words).await, stood);
+    }
+    // What was never counted is counted whenever that is.
+    let folder = tempfile::tempdir().unwrap();
+    let place = played(folder.path()).await;
+    place.clock.to("2024-06-30T02:00:00Z");
+    assert_eq!(place.run(leap).await.unwrap().standing, Standing::Done);
+    assert_eq!(place.rows("SELECT count(*) FROM ledger_days").await, "[[4]]");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_step_is_tried_again_and_others_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let warehouse = DuckdbWarehouse::open(folder.path()).unwrap();

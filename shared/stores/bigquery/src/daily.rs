@@ -150,7 +150,8 @@ impl Daily for BigqueryWarehouse {
 
     async fn residue(&self, day: Day) -> Result<Residue, WarehouseError> {
         let read = |row: &Row| {
-            Ok::<_, Cause>(Residue { residue: row.get("residue")?, records: row.get("records")? })
+            let (residue, records) = (row.get("residue")?, row.get("records")?);
+            Ok::<_, Cause>(Residue { residue, records, frozen: row.get("frozen")? })
         };
         self.one(SHARE, of_day(day), WAREHOUSE_STATEMENT, read).await
     }

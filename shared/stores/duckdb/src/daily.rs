@@ -187,7 +187,7 @@ pub(crate) fn kept(
 pub(crate) fn residue(database: &Database, day: Day) -> Result<Residue, WarehouseError> {
     database.with(|connection| {
         connection.query_row(text!("ledger_days/share"), [date(day)], |row| {
-            Ok(Residue { residue: row.get(0)?, records: row.get(1)? })
+            Ok(Residue { residue: row.get(0)?, records: row.get(1)?, frozen: row.get(2)? })
         })
     })
 }

@@ -37,6 +37,8 @@ pub struct Residue {
     pub residue: i64,
     /// Of so many.
     pub records: i64,
+    /// Whether it was ever counted.
+    pub frozen: bool,
 }
 
 /// The rows that break a check.

@@ -7,7 +7,7 @@ use std::{
 
 use questline_events::{
     Day,
-    limits::{DAILY_CALL, DAILY_OLDEST_DAYS, DAILY_RETRIES},
+    limits::{DAILY_CALL, DAILY_OLDEST_DAYS},
 };
 use questline_runtime::metrics::Metrics;
 use questline_stores::{
@@ -18,7 +18,7 @@ use tokio::{sync::Mutex, task::JoinSet};
 
 use crate::{
     due::{Due, Reach, due},
-    graph::{Next, Step, killed, next},
+    graph::{Next, Step, killed, mend, next},
     report::{Report, Standing},
     steps::{self, Outcome, Ports, Work},
 };
@@ -255,12 +255,7 @@ impl DailyRun {
             Outcome::Failed(error) => {
                 let (day, step, attempt) = (begun.day, &begun.step, begun.attempt);
                 tracing::error!(%day, run = begun.run, step, attempt, error, "daily.step");
-                let last = begun.step == Step::Wait.name() || attempt > DAILY_RETRIES;
-                let mend = if last {
-                    format!("when that is mended, run `questline daily --date {day}`")
-                } else {
-                    "it is tried again in 5 minutes".to_owned()
-                };
+                let mend = mend(&begun, "in 5 minutes");
                 (State::Failed, now, Some(format!("{error}; {mend}")), None)
             }
         };

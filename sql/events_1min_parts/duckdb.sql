@@ -1,7 +1,8 @@
 -- Derived from definition.sql by scripts/derive-sql: change that one.
 /* What one-minute counts add up from. Closed days are exact whatever came twice or late; open and stale */
-/* days are exact within the deduplication window. Whoever wants fewer keys than events_1min has adds the */
-/* parts up once, and whoever filters by the date reads no other partition. */
+/* days, and those whose run is being made anew, are exact within the deduplication window. Whoever wants */
+/* fewer keys than events_1min has adds the parts up once, and whoever filters by the date reads no other */
+/* partition. */
 CREATE OR REPLACE VIEW events_1min_parts AS
 WITH uncounted AS (
   /* Written where the platform owns the offsets: a source position may come more than once. */
@@ -17,6 +18,16 @@ WITH uncounted AS (
   FROM events
   WHERE
     event_date >= CAST('1970-01-01' AS DATE) AND NOT counted
+), reread_days /* Days whose rows a run has read anew, and has not counted yet: their closed minutes are the last run's. */ AS (
+  SELECT
+    event_date
+  FROM pipeline_runs
+  WHERE
+    state = 'done'
+  GROUP BY
+    event_date
+  HAVING
+    MAX(CASE WHEN step = 'day_rows' THEN started_at ELSE NULL END) > MAX(CASE WHEN step = 'events_1min_closed' THEN started_at ELSE NULL END)
 ), closed_days AS (
   SELECT DISTINCT
     MAKE_DATE(CAST(EPOCH_US(window_start) // 86400000000 AS INT)) AS event_date
@@ -26,6 +37,11 @@ WITH uncounted AS (
       SELECT
         event_date
       FROM stale_days
+    )
+    AND NOT MAKE_DATE(CAST(EPOCH_US(window_start) // 86400000000 AS INT)) IN (
+      SELECT
+        event_date
+      FROM reread_days
     )
 )
 SELECT

@@ -1,6 +1,7 @@
 -- What every boot stored, and what processing read of it, by minute.
 -- state: open (not closed yet), proved (lost is what it says), unproved (the boot never wrote the
--- minute for good, or has reports that never came, or not yet: nobody may say that nothing was lost).
+-- minute for good, or has reports that never came, or not yet, or the log was replaced before it was
+-- closed: nobody may say that nothing was lost).
 -- What a reprocess run brings back counts in the minute in which it was received first, long closed:
 -- it is open until what was in the log when the run last wrote is processed.
 CREATE OR REPLACE VIEW ledger_minutes AS
@@ -17,12 +18,6 @@ WITH pages AS (
   SELECT *
   FROM ledger
   WHERE hop = 'process'
-),
-closed AS (
-  SELECT log_id, MAX(minute) AS through
-  FROM ledger
-  WHERE hop = 'closed'
-  GROUP BY log_id
 ),
 written AS (
   SELECT DISTINCT log_id, source, minute
@@ -87,8 +82,10 @@ judged AS (
   SELECT
     summed.*,
     CASE
-      WHEN closed.through IS NULL OR summed.minute > closed.through THEN 'open'
-      WHEN runs.last_written >= closed.through THEN 'open'
+      WHEN logs.closed_through IS NULL
+        OR summed.minute > logs.closed_through
+        OR runs.last_written >= logs.closed_through
+        THEN IF(logs.silent, 'unproved', 'open')
       -- Records of no boot have no stored counterpart to be held against.
       WHEN summed.source IS NULL THEN 'proved'
       WHEN summed.unknown > 0 THEN 'unproved'
@@ -98,7 +95,7 @@ judged AS (
       ELSE 'unproved'
     END AS state
   FROM summed
-  LEFT JOIN closed ON closed.log_id = summed.log_id
+  LEFT JOIN ledger_logs AS logs ON logs.log_id = summed.log_id
   LEFT JOIN runs ON runs.log_id = summed.log_id AND runs.source = summed.source
   LEFT JOIN written
     ON written.log_id = summed.log_id

@@ -1,7 +1,8 @@
 -- Derived from definition.sql by scripts/derive-sql: change that one.
 /* What every boot stored, and what processing read of it, by minute. */
 /* state: open (not closed yet), proved (lost is what it says), unproved (the boot never wrote the */
-/* minute for good, or has reports that never came, or not yet: nobody may say that nothing was lost). */
+/* minute for good, or has reports that never came, or not yet, or the log was replaced before it was */
+/* closed: nobody may say that nothing was lost). */
 /* What a reprocess run brings back counts in the minute in which it was received first, long closed: */
 /* it is open until what was in the log when the run last wrote is processed. */
 CREATE OR REPLACE VIEW ledger_minutes AS
@@ -23,15 +24,6 @@ WITH pages AS (
   FROM ledger
   WHERE
     hop = 'process'
-), closed AS (
-  SELECT
-    log_id,
-    MAX(minute) AS through
-  FROM ledger
-  WHERE
-    hop = 'closed'
-  GROUP BY
-    log_id
 ), written AS (
   SELECT DISTINCT
     log_id,
@@ -165,10 +157,10 @@ WITH pages AS (
   SELECT
     summed.*,
     CASE
-      WHEN closed.through IS NULL OR summed.minute > closed.through
-      THEN 'open'
-      WHEN runs.last_written >= closed.through
-      THEN 'open'
+      WHEN logs.closed_through IS NULL
+      OR summed.minute > logs.closed_through
+      OR runs.last_written >= logs.closed_through
+      THEN CASE WHEN logs.silent THEN 'unproved' ELSE 'open' END
       WHEN summed.source IS NULL
       THEN 'proved'
       WHEN summed.unknown > 0
@@ -180,8 +172,8 @@ WITH pages AS (
       ELSE 'unproved'
     END AS state
   FROM summed
-  LEFT JOIN closed
-    ON closed.log_id = summed.log_id
+  LEFT JOIN ledger_logs AS logs
+    ON logs.log_id = summed.log_id
   LEFT JOIN runs
     ON runs.log_id = summed.log_id AND runs.source = summed.source
   LEFT JOIN written

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use questline_events::limits::RESIDUE_PER_MILLION;
-use questline_stores::daily::{CheckResult, Residue, Severity};
+use questline_stores::daily::{CHECKS, CheckResult, Residue, Severity};
 
 /// Every check: passed, or how many rows break it.
 pub(crate) fn told(results: &[CheckResult]) -> BTreeMap<String, String> {
@@ -30,7 +30,15 @@ pub(crate) fn stops(results: &[CheckResult], residue: Residue) -> Option<String>
             "failed checks: {names}; quality_results has the rows that break them"
         ));
     }
-    let Residue { residue, records } = residue;
+    // Another release may have run them: what was not looked at has not passed.
+    let names = CHECKS.iter().map(|check| check.name);
+    let known = |name: &str| results.iter().any(|result| result.check.name == name);
+    let missing: Vec<_> = names.filter(|name| !known(name)).collect();
+    if !missing.is_empty() {
+        let names = missing.join(", ");
+        return Some(format!("checks without a result: {names}; run the day again"));
+    }
+    let Residue { residue, records, .. } = residue;
     // A day without records may miss none.
     (residue.saturating_mul(1_000_000) > RESIDUE_PER_MILLION.saturating_mul(records)).then(|| {
         format!(
@@ -45,42 +53,54 @@ pub(crate) fn share(residue: Residue) -> f64 {
     match residue {
         Residue { residue: 0, .. } => 0.0,
         Residue { records: 0, .. } => 1.0,
-        Residue { residue, records } => residue as f64 / records as f64,
+        Residue { residue, records, .. } => residue as f64 / records as f64,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use questline_stores::daily::{Broken, CHECKS};
+    use questline_stores::daily::{Broken, Check};
 
     use super::*;
 
-    fn result(name: &str, rows: u64) -> CheckResult {
-        let check = CHECKS.iter().find(|check| check.name == name).unwrap();
-        CheckResult { check, broken: Broken { rows, first: vec![] }, checked_at: 0 }
+    /// The results of all checks, of which these are broken.
+    fn results(broken: &[(&str, u64)]) -> Vec<CheckResult> {
+        let rows =
+            |name: &str| broken.iter().find(|(known, _)| *known == name).map(|found| found.1);
+        let result = |check: &'static Check| {
+            let broken = Broken { rows: rows(check.name).unwrap_or_default(), first: vec![] };
+            CheckResult { check, broken, checked_at: 0 }
+        };
+        CHECKS.iter().map(result).collect()
     }
 
     #[test]
     fn a_failed_check_or_a_residue_stops_and_a_warning_does_not() {
         let none = Residue::default();
-        let passed = result("level_metrics/pass_rate", 0);
-        let warns = result("events_1min_closed/event_type_drop", 3);
-        let failed = result("day_rows/data_present", 1);
-        assert_eq!(stops(&[passed.clone(), warns.clone()], none), None);
-        let why = stops(&[passed.clone(), warns.clone(), failed], none).unwrap();
+        let warns = ("events_1min_closed/event_type_drop", 3);
+        let passed = results(&[warns]);
+        assert_eq!(stops(&passed, none), None);
+        let why = stops(&results(&[warns, ("day_rows/data_present", 1)]), none).unwrap();
         assert!(why.contains("day_rows/data_present") && !why.contains("drop"), "{why}");
         for (residue, records, stop) in
             [(0, 0, false), (1, 0, true), (1, 10_000, false), (1, 9_999, true), (2, 10_000, true)]
         {
-            let residue = Residue { residue, records };
-            assert_eq!(
-                stops(std::slice::from_ref(&passed), residue).is_some(),
-                stop,
-                "{residue:?}"
-            );
+            let residue = Residue { residue, records, frozen: true };
+            assert_eq!(stops(&passed, residue).is_some(), stop, "{residue:?}");
         }
-        let told = told(&[passed, warns]);
+        let told = told(&passed);
         assert_eq!(told["level_metrics/pass_rate"], "passed");
         assert_eq!(told["events_1min_closed/event_type_drop"], "warns of 3 rows");
+    }
+
+    #[test]
+    fn a_check_without_a_result_stops() {
+        for missing in 0..CHECKS.len() {
+            let mut results = results(&[]);
+            let name = results.remove(missing).check.name;
+            let why = stops(&results, Residue::default()).unwrap();
+            assert_eq!(why, format!("checks without a result: {name}; run the day again"));
+        }
+        assert!(stops(&[], Residue::default()).is_some());
     }
 }

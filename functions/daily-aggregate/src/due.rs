@@ -8,7 +8,7 @@ use questline_events::{
 };
 use questline_stores::daily::{Attempt, KnownDay};
 
-use crate::graph::{Next, Verdict, next};
+use crate::graph::{Next, Verdict, micros, next};
 
 /// How far back it is looked for days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,14 +38,27 @@ impl Reach {
     }
 }
 
-/// The days that are due, and whether their run is to be made anew; yesterday first.
+/// What is to be done about a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Nothing: its numbers are what they are to be.
+    Not,
+    /// Something, and not yet.
+    Later,
+    /// Its run is begun, or goes on.
+    Now,
+    /// A new run is begun.
+    Anew,
+}
+
+/// The days about which there is something to be done; yesterday first.
 #[must_use]
 pub(crate) fn due(
     known: &[KnownDay],
     attempts: &[Attempt],
     now: i64,
     reach: Reach,
-) -> Vec<(Day, bool)> {
+) -> Vec<(Day, Due)> {
     let (from, yesterday) = reach.days(now);
     let mut runs = BTreeMap::<Day, Vec<Attempt>>::new();
     for attempt in attempts {
@@ -61,32 +74,30 @@ pub(crate) fn due(
         days.entry(yesterday).or_default();
     }
     let due = days.into_iter().filter(|(day, _)| (from..=yesterday).contains(day));
-    let due = due.filter_map(|(day, stale)| {
+    let due = due.map(|(day, stale)| {
         let of_day = runs.get(&day).map(Vec::as_slice).unwrap_or_default();
-        anew(of_day, stale, now, reach).map(|anew| (day, anew))
+        (day, of(of_day, stale, now, reach))
     });
-    let mut due: Vec<_> = due.collect();
+    let mut due: Vec<_> = due.filter(|(_, due)| *due != Due::Not).collect();
     due.sort_by_key(|(day, _)| *day != yesterday);
     due
 }
 
-/// Whether a day is due, and if so, whether by a new run.
-fn anew(attempts: &[Attempt], stale: bool, now: i64, reach: Reach) -> Option<bool> {
+/// What is to be done about the day of these attempts.
+fn of(attempts: &[Attempt], stale: bool, now: i64, reach: Reach) -> Due {
     let Some(began) = attempts.iter().map(|attempt| attempt.started_at).max() else {
-        return Some(false);
+        return Due::Now;
     };
     let since = now - began;
     let paused = matches!(reach, Reach::All { pause } if since < pause);
     match next(attempts, now) {
-        Next::Ended(_) if stale => (!paused).then_some(true),
+        Next::Ended(_) if stale && !paused => Due::Anew,
         // What failed may have been mended meanwhile.
-        Next::Ended(Verdict::Failed(..)) => {
-            let wait = i64::try_from(DAILY_WAIT.as_micros()).unwrap_or(i64::MAX);
-            (since >= wait).then_some(true)
-        }
-        Next::Ended(_) => None,
-        Next::At(at) => (at <= now).then_some(false),
-        Next::Run(_) | Next::Busy => Some(false),
+        Next::Ended(Verdict::Failed(..)) if !stale && since >= micros(DAILY_WAIT) => Due::Anew,
+        Next::Ended(verdict) if stale || matches!(verdict, Verdict::Failed(..)) => Due::Later,
+        Next::Ended(_) => Due::Not,
+        Next::At(at) if at > now => Due::Later,
+        Next::At(_) | Next::Run(_) | Next::Busy => Due::Now,
     }
 }
 
@@ -130,12 +141,12 @@ mod tests {
 
     #[test]
     fn the_night_closes_yesterday_and_mends_a_week() {
-        assert_eq!(due(&[], &[], NOW, Reach::Night), [(day(1), false)]);
+        assert_eq!(due(&[], &[], NOW, Reach::Night), [(day(1), Due::Now)]);
         let done = |back| run(back, 600, |_| {});
         let attempts = [done(1), done(2), done(3), done(7), done(8)].concat();
         let days = [known(1, false), known(2, true), known(3, false), known(7, true)];
         let week = due(&days, &attempts, NOW, Reach::Night);
-        assert_eq!(week, [(day(7), true), (day(2), true)]);
+        assert_eq!(week, [(day(7), Due::Anew), (day(2), Due::Anew)]);
         let monday = NOW + 4 * 24 * 60 * MINUTE;
         assert_eq!(Reach::Night.days(monday).0, Day::of(monday).plus(-365));
         assert_eq!(Reach::Night.days(NOW).0, day(7));
@@ -150,17 +161,24 @@ mod tests {
                 attempt.state = State::Waiting;
             }
         };
+        let retried = |attempt: &mut Attempt| {
+            if attempt.step == "metrics_ready" {
+                attempt.state = State::Failed;
+            }
+        };
         let failed = |attempt: &mut Attempt| {
             if attempt.step == "metrics_ready" {
                 (attempt.state, attempt.attempt) = (State::Failed, 3);
             }
         };
         for (attempts, expected) in [
-            (run(1, 5, unfinished), vec![(day(1), false)]),
-            (run(1, 59, failed), vec![]),
-            (run(1, 60, failed), vec![(day(1), true)]),
+            (run(1, 5, unfinished), Due::Now),
+            (run(1, 4, retried), Due::Later),
+            (run(1, 5, retried), Due::Now),
+            (run(1, 59, failed), Due::Later),
+            (run(1, 60, failed), Due::Anew),
         ] {
-            assert_eq!(due(&[], &attempts, NOW, Reach::Night), expected);
+            assert_eq!(due(&[], &attempts, NOW, Reach::Night), [(day(1), expected)]);
         }
     }
 
@@ -170,10 +188,9 @@ mod tests {
         let days = [known(1, true), known(30, false), known(300, false)];
         assert_eq!(due(&[], &[], NOW, all), [], "yesterday without an event is no news there");
         let attempts = run(1, 0, |_| {});
-        let unknown = [(day(300), false), (day(30), false)];
-        assert_eq!(due(&days, &attempts, NOW, all), unknown);
+        let (unknown, old) = ((day(300), Due::Now), (day(30), Due::Now));
+        assert_eq!(due(&days, &attempts, NOW, all), [(day(1), Due::Later), unknown, old]);
         let attempts = run(1, 1, |_| {});
-        let stale = [(day(1), true), (day(300), false), (day(30), false)];
-        assert_eq!(due(&days, &attempts, NOW, all), stale);
+        assert_eq!(due(&days, &attempts, NOW, all), [(day(1), Due::Anew), unknown, old]);
     }
 }

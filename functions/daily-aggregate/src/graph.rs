@@ -29,16 +29,15 @@ pub struct Node {
 
 use Step::{LevelFeatures, MetricsReady, QualityResults, Replace, Wait};
 use Table::{
-    CrossDayDuplicates, DayRows, Events1minClosed, LedgerDays, LevelMetrics, Purchases,
-    PurchasesCounted, RetentionDaily, RevenueDailyMetrics, UserDailyMetrics,
+    DayRows, Events1minClosed, LedgerDays, LevelMetrics, Purchases, PurchasesCounted,
+    RetentionDaily, RevenueDailyMetrics, UserDailyMetrics,
 };
 
 /// Every step after what it needs.
 pub const GRAPH: &[Node] = &[
     Node { step: Wait, needs: &[] },
     Node { step: Replace(LedgerDays), needs: &[Wait] },
-    Node { step: Replace(CrossDayDuplicates), needs: &[Wait] },
-    Node { step: Replace(DayRows), needs: &[Replace(CrossDayDuplicates)] },
+    Node { step: Replace(DayRows), needs: &[Wait] },
     Node { step: Replace(LevelMetrics), needs: &[Replace(DayRows)] },
     Node { step: Replace(Events1minClosed), needs: &[Replace(DayRows)] },
     Node { step: Replace(Purchases), needs: &[Replace(DayRows)] },
@@ -118,10 +117,25 @@ pub fn killed(attempts: &[Attempt], now: i64, alone: bool) -> Vec<Attempt> {
     let running = attempts.iter().filter(|attempt| attempt.state == State::Running);
     let killed = |attempt: &Attempt| Attempt {
         state: State::Failed,
-        error: Some("the process ended while this ran: it is tried again".to_owned()),
+        error: Some(format!("the process ended while this ran; {}", mend(attempt, "at once"))),
         ..attempt.clone()
     };
     running.filter(over).map(killed).collect()
+}
+
+/// Whether a step whose attempt fails is not tried again. Waiting is no failure: its one attempt goes on
+/// until the day is ready, or too late.
+fn is_last(attempt: &Attempt) -> bool {
+    attempt.step == Wait.name() || attempt.attempt > DAILY_RETRIES
+}
+
+/// What comes after a failed attempt.
+pub(crate) fn mend(attempt: &Attempt, again: &str) -> String {
+    if is_last(attempt) {
+        format!("when that is mended, run `questline daily --date {}`", attempt.day)
+    } else {
+        format!("it is tried again {again}")
+    }
 }
 
 /// What is to be done next in a run whose attempts these are.
@@ -130,7 +144,7 @@ pub fn next(attempts: &[Attempt], now: i64) -> Next {
     let standing = |step: Step| {
         let of_step = attempts.iter().filter(|attempt| attempt.step == step.name());
         let latest = of_step.max_by_key(|attempt| attempt.attempt);
-        latest.map_or(Standing::Open(1), |latest| stands(step, latest, now))
+        latest.map_or(Standing::Open(1), |latest| stands(latest, now))
     };
     let (mut ready, mut later, mut busy) = (Vec::new(), None::<i64>, false);
     let (mut failed, mut skipped) = (None, None);
@@ -156,15 +170,15 @@ pub fn next(attempts: &[Attempt], now: i64) -> Next {
     }
 }
 
-fn stands(step: Step, latest: &Attempt, now: i64) -> Standing {
-    // Waiting is no failure: its one attempt goes on until the day is ready, or too late.
-    let last = step == Wait || latest.attempt > DAILY_RETRIES;
+fn stands(latest: &Attempt, now: i64) -> Standing {
     match (latest.state, latest.finished_at) {
         (State::Waiting, _) => Standing::Open(latest.attempt),
         (State::Running, _) => Standing::Working,
         (State::Done, _) => Standing::Done,
         (State::Skipped, _) => Standing::Skipped(latest.error.clone().unwrap_or_default()),
-        (State::Failed, _) if last => Standing::Dead(latest.error.clone().unwrap_or_default()),
+        (State::Failed, _) if is_last(latest) => {
+            Standing::Dead(latest.error.clone().unwrap_or_default())
+        }
         // It was killed: that says nothing against trying again at once.
         (State::Failed, None) => Standing::Open(latest.attempt + 1),
         (State::Failed, Some(finished)) => match finished + micros(DAILY_RETRY_AFTER) {
@@ -174,7 +188,7 @@ fn stands(step: Step, latest: &Attempt, now: i64) -> Standing {
     }
 }
 
-fn micros(duration: std::time::Duration) -> i64 {
+pub(crate) fn micros(duration: std::time::Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
@@ -224,7 +238,11 @@ mod tests {
             assert!(known.insert(*step), "{} twice", step.name());
         }
         for table in Table::ALL {
-            assert!(known.contains(&Replace(*table)), "nobody writes {}", table.name());
+            let of = |step: &Step| match step {
+                Replace(other) => *other == *table || other.first() == Some(*table),
+                _ => false,
+            };
+            assert_eq!(known.iter().filter(|step| of(step)).count(), 1, "{}", table.name());
         }
     }
 
@@ -234,11 +252,8 @@ mod tests {
         let beside = [Replace(LevelMetrics), Replace(Events1minClosed), Replace(Purchases)];
         for (attempts, expected) in [
             (vec![], first(&[Wait])),
-            (done(&[Wait]), first(&[Replace(LedgerDays), Replace(CrossDayDuplicates)])),
-            (
-                done(&[Wait, Replace(LedgerDays), Replace(CrossDayDuplicates), Replace(DayRows)]),
-                first(&beside),
-            ),
+            (done(&[Wait]), first(&[Replace(LedgerDays), Replace(DayRows)])),
+            (done(&[Wait, Replace(LedgerDays), Replace(DayRows)]), first(&beside)),
             (all_but(&[LevelFeatures, MetricsReady]), first(&[LevelFeatures])),
             (all_but(&[MetricsReady]), first(&[MetricsReady])),
             (all_but(&[]), Next::Ended(Verdict::Done)),
@@ -277,7 +292,7 @@ mod tests {
     #[test]
     fn what_was_killed_is_tried_again_at_once() {
         let step = Replace(DayRows);
-        let before = done(&[Wait, Replace(LedgerDays), Replace(CrossDayDuplicates)]);
+        let before = done(&[Wait, Replace(LedgerDays)]);
         let killed_at = |number, ago, alone| {
             let running = attempt(step, number, State::Running, ago);
             let dead = killed(&[running], NOW, alone);
@@ -286,8 +301,17 @@ mod tests {
         assert_eq!(killed_at(1, 1, false), None, "it may live elsewhere");
         assert_eq!(killed_at(1, 1, true), Some(Next::Run(vec![(step, 2)])), "it cannot");
         assert_eq!(killed_at(1, 16, false), Some(Next::Run(vec![(step, 2)])), "its lease is over");
-        let ended = killed_at(3, 16, false);
-        assert!(matches!(ended, Some(Next::Ended(Verdict::Failed(failed, _))) if failed == step));
+        let error = |number| {
+            killed(&[attempt(step, number, State::Running, 0)], NOW, true)[0].error.clone()
+        };
+        let again = "the process ended while this ran; it is tried again at once";
+        assert_eq!(error(2).as_deref(), Some(again));
+        let day = Day::of(NOW);
+        let last = format!(
+            "the process ended while this ran; when that is mended, run `questline daily --date {day}`"
+        );
+        let ended = Next::Ended(Verdict::Failed(step, last));
+        assert_eq!(killed_at(3, 16, false), Some(ended), "no fourth time");
     }
 
     #[test]

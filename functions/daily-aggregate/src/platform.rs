@@ -28,7 +28,7 @@ pub struct Reports {
 }
 
 impl Request {
-    /// Does it.
+    /// Does it. Of several days each has its verdict, also one about which nothing was done.
     ///
     /// # Errors
     /// If nothing was done.
@@ -43,7 +43,11 @@ impl Request {
         let mut reports = Reports::default();
         let days = (date.number()..=through.number()).map(Day::from_number);
         for day in days {
-            reports.days.push(daily.call(day, !self.resume, patience).await?);
+            let report = match daily.call(day, !self.resume, patience).await {
+                Err(why) if date < through => Report::refused(day, &why),
+                called => called?,
+            };
+            reports.days.push(report);
         }
         Ok(reports)
     }

@@ -4,14 +4,14 @@ use questline_events::Day;
 use questline_stores::daily::{Attempt, State};
 use serde::{Deserialize, Serialize};
 
-use crate::graph::Verdict;
+use crate::{Failure, graph::Verdict};
 
 /// How a day stands after a call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// The day.
     pub day: Day,
-    /// Its run.
+    /// Its run; empty where nothing was done.
     pub run: String,
     /// How it stands.
     pub standing: Standing,
@@ -71,6 +71,11 @@ impl Report {
         }
         let (standing, why, again_at) = (Standing::Unfinished, None, None);
         Self { day, run: run.to_owned(), standing, why, again_at, steps }
+    }
+
+    /// Nothing was done about the day, for this time.
+    pub(crate) fn refused(day: Day, why: &Failure) -> Self {
+        Self::of(day, "", &[]).later(None, Some(why.to_string()))
     }
 
     pub(crate) fn ended(mut self, verdict: Verdict) -> Self {

@@ -7,7 +7,7 @@ use std::{
 
 use questline_events::{
     Day,
-    limits::{DAILY_CALL, DAILY_OLDEST_DAYS, DAILY_RETRIES},
+    limits::{DAILY_CALL, DAILY_OLDEST_DAYS},
 };
 use questline_runtime::metrics::Metrics;
 use questline_stores::{
@@ -17,8 +17,8 @@ use questline_stores::{
 use tokio::{sync::Mutex, task::JoinSet};
 
 use crate::{
-    due::{Reach, due},
-    graph::{Next, Step, killed, next},
+    due::{Due, Reach, due},
+    graph::{Next, Step, killed, mend, next},
     report::{Report, Standing},
     steps::{self, Outcome, Ports, Work},
 };
@@ -94,14 +94,19 @@ impl DailyRun {
         let known = warehouse.days(from, through).await?;
         let attempts = warehouse.attempts(from, through).await?;
         let mut reports = Vec::new();
+        // No day is left behind: also not one that is tried again later.
         let mut fresh = true;
-        for (day, anew) in due(&known, &attempts, now, reach) {
+        for (day, due) in due(&known, &attempts, now, reach) {
             let left = patience.saturating_sub(began.elapsed());
-            if left.is_zero() {
+            if due == Due::Later || left.is_zero() {
                 fresh = false;
-                break;
+                continue;
             }
-            let report = self.call(day, anew, left).await?;
+            let report = match self.call(day, due == Due::Anew, left).await {
+                // Another process is at it, or it has expired meanwhile.
+                Err(why @ (Failure::Busy(_) | Failure::Unusable(_))) => Report::refused(day, &why),
+                called => called?,
+            };
             fresh &= report.standing != Standing::Failed && report.standing != Standing::Unfinished;
             reports.push(report);
         }
@@ -244,17 +249,13 @@ impl DailyRun {
         let now = Some(self.ports.clock.now_micros());
         let (state, finished_at, error, snapshot) = match outcome {
             Outcome::Done(snapshot) => (State::Done, now, None, snapshot),
+            Outcome::Stands(why) => (State::Done, now, Some(why), None),
             Outcome::Waiting(why) => (State::Waiting, None, Some(why), None),
             Outcome::Skipped(why) => (State::Skipped, now, Some(why), None),
             Outcome::Failed(error) => {
                 let (day, step, attempt) = (begun.day, &begun.step, begun.attempt);
                 tracing::error!(%day, run = begun.run, step, attempt, error, "daily.step");
-                let last = begun.step == Step::Wait.name() || attempt > DAILY_RETRIES;
-                let mend = if last {
-                    format!("when that is mended, run `questline daily --date {day}`")
-                } else {
-                    "it is tried again in 5 minutes".to_owned()
-                };
+                let mend = mend(&begun, "in 5 minutes");
                 (State::Failed, now, Some(format!("{error}; {mend}")), None)
             }
         };

@@ -4,14 +4,14 @@ use std::{error::Error, sync::Arc};
 
 use questline_events::{
     Day,
-    limits::{CHECK_ROWS, DAILY_PATIENCE, DAILY_STEP, DAILY_WAIT},
+    limits::{CHECK_ROWS, DAILY_PATIENCE, DAILY_STEP, DAILY_WAIT, LETTER_DAYS},
     time::{MINUTE, text},
 };
 use questline_runtime::clock::Clock;
 use questline_stores::{
     daily::{
         CHECKS, CheckResult, DayWarehouse, FeatureStore, MetricsReady, Publisher, Readiness,
-        Snapshot, features_of, manifest_of,
+        Snapshot, Table, features_of, manifest_of,
     },
     warehouse::WarehouseError,
 };
@@ -19,7 +19,7 @@ use questline_stores::{
 use crate::{
     checks,
     features::{self, About},
-    graph::Step,
+    graph::{Step, micros},
 };
 
 /// What steps work with.
@@ -51,6 +51,8 @@ pub(crate) struct Work {
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Done(Option<Snapshot>),
+    /// What an earlier run has done stands, and why.
+    Stands(String),
     Waiting(String),
     Skipped(String),
     /// It may be tried again.
@@ -58,12 +60,19 @@ pub(crate) enum Outcome {
 }
 
 pub(crate) async fn run(ports: Ports, work: Work) -> Outcome {
-    match tokio::time::timeout(DAILY_STEP, attempt(&ports, &work)).await {
+    let outcome = match tokio::time::timeout(DAILY_STEP, attempt(&ports, &work)).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(error)) => Outcome::Failed(told(&*error)),
         Err(_) => {
             Outcome::Failed(format!("it took longer than {} minutes", DAILY_STEP.as_secs() / 60))
         }
+    };
+    match outcome {
+        // Whatever it is that the day is not ready for, it is looked again until it is too late.
+        Outcome::Failed(why) if work.step == Step::Wait && !late(&ports, &work) => {
+            Outcome::Waiting(why)
+        }
+        outcome => outcome,
     }
 }
 
@@ -71,10 +80,7 @@ async fn attempt(ports: &Ports, work: &Work) -> Result<Outcome, Box<dyn Error + 
     let Work { step, day, run, .. } = work;
     Ok(match step {
         Step::Wait => wait(ports, work).await?,
-        Step::Replace(table) => {
-            let types = &ports.playtime_types;
-            Outcome::Done(ports.warehouse.replace(*table, *day, types).await?)
-        }
+        Step::Replace(table) => replace(ports, *day, *table).await?,
         Step::QualityResults => {
             check(ports, *day, run).await?;
             Outcome::Done(None)
@@ -107,14 +113,31 @@ async fn wait(ports: &Ports, work: &Work) -> Result<Outcome, WarehouseError> {
         (None, Some(through)) => format!("the ledger is closed through {} only", text(through)),
         (None, None) => "no minute of the ledger is closed yet".to_owned(),
     };
-    let (patience, least) = (micros(DAILY_PATIENCE), micros(DAILY_WAIT));
-    let deadline = (work.day.end() + patience).max(work.waits_since + least);
-    if ports.clock.now_micros() < deadline {
+    if !late(ports, work) {
         return Ok(Outcome::Waiting(why));
     }
     Ok(Outcome::Failed(format!(
         "{why}: processing lags, or an instance of ingest hangs (`questline ledger` names the minutes)"
     )))
+}
+
+/// Whether a day that is not ready now has failed.
+fn late(ports: &Ports, work: &Work) -> bool {
+    let (patience, least) = (micros(DAILY_PATIENCE), micros(DAILY_WAIT));
+    let deadline = (work.day.end() + patience).max(work.waits_since + least);
+    ports.clock.now_micros() >= deadline
+}
+
+async fn replace(ports: &Ports, day: Day, table: Table) -> Result<Outcome, WarehouseError> {
+    let expired = day.plus(LETTER_DAYS).start() <= ports.clock.now_micros();
+    if table == Table::LedgerDays && expired && ports.warehouse.residue(day).await?.frozen {
+        return Ok(Outcome::Stands(format!(
+            "the ledger of the day stands as it was counted: letters are kept for {LETTER_DAYS} days, \
+             and those that have expired would be missing"
+        )));
+    }
+    let types = &ports.playtime_types;
+    Ok(Outcome::Done(ports.warehouse.replace(table, day, types).await?))
 }
 
 async fn check(ports: &Ports, day: Day, run: &str) -> Result<(), WarehouseError> {
@@ -139,6 +162,8 @@ async fn export(
     let results = ports.warehouse.kept(day, run).await?;
     let residue = ports.warehouse.residue(day).await?;
     if let Some(why) = checks::stops(&results, residue) {
+        // What an earlier run exported had passed, and is not what the day is now.
+        ports.features.remove(&features_of(day)).await?;
         return Ok(Outcome::Skipped(why));
     }
     let batches = ports.warehouse.features(day).await?;
@@ -164,6 +189,14 @@ pub(crate) fn told(error: &(dyn Error + 'static)) -> String {
     said
 }
 
-fn micros(duration: std::time::Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_are_kept_as_long_as_their_partitions() {
+        let definition = include_str!("../../../sql/events_dlq/definition.sql");
+        let expires = format!("partition_expiration_days = {LETTER_DAYS}\n");
+        assert!(definition.contains(&expires), "{definition}");
+    }
 }

@@ -36,6 +36,16 @@ async fn played(directory: &Path) {
     place.warehouse.close().await;
 }
 
+/// A row more in the ledger of the day, of a warehouse which nobody has open.
+async fn ledger(directory: &Path, mut row: Value) {
+    let place = Place::open(directory, "2024-03-01T02:00:00Z");
+    row["source"] = json!("boot");
+    row["app_id"] = json!("a");
+    row["minute"] = json!(text(day().start()));
+    place.ledger(&[row]).await;
+    place.warehouse.close().await;
+}
+
 /// The day's job, by the real program.
 fn closed(directory: &Path, variables: &[(&str, String)]) -> Output {
     let mut job = Command::new(env!("CARGO_BIN_EXE_questline-daily-aggregate"));
@@ -103,14 +113,22 @@ async fn google_is_handed_what_a_directory_is_and_a_folder_without_its_manifest_
     assert_eq!(got, message(&own));
     assert_eq!(got["manifest"], json!(manifest_of(day())));
 
+    // A day that does not pass any more has no features, until it does.
+    let there = |name: &str| google.known().objects.contains_key(&object(name));
+    let lost = json!({"hop": "ingest", "seq": 99, "received": 1, "stored": 1, "closing": true});
+    ledger(&handed, lost).await;
+    assert!(!closed(&handed, &variables).status.success());
+    assert!(!there(&manifest_of(day())));
+    ledger(&handed, json!({"hop": "process", "read": 1, "duplicate": 1})).await;
+    ended_well(&closed(&handed, &variables));
+    assert!(there(&manifest_of(day())));
+
     // Half of a new folder is none: nobody takes the old manifest for what lies there now.
     google.known().refused = Some("part-0.parquet");
     let refused = closed(&handed, &variables);
     let said = said(&refused);
     assert!(!refused.status.success() && said.contains("gs://game-features"), "{said}");
-    let known = google.known();
-    assert!(known.objects.contains_key(&object(&part)));
-    assert!(!known.objects.contains_key(&object(&manifest_of(day()))));
+    assert!(there(&part) && !there(&manifest_of(day())));
 }
 
 /// A call to SNS by its form, and a value of its answer.

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use questline_daily_aggregate::{DailyRun, Failure, Ports, Reach};
+use questline_daily_aggregate::{DailyRun, Ports, Reach};
 use questline_events::limits::DAILY_CALL;
 use questline_runtime::{CancellationToken, clock::SystemClock, metrics::Metrics};
 use questline_stores::daily::Directory;
@@ -53,12 +53,8 @@ impl Days {
                 tokio::time::sleep(PERIOD).await;
                 let Some(daily) = self.run() else { continue };
                 let reach = Reach::All { pause: PAUSE_MICROS };
-                match daily.call_due(reach, DAILY_CALL).await {
-                    // A person runs a day.
-                    Ok(_) | Err(Failure::Busy(_)) => {}
-                    Err(error) => {
-                        tracing::warn!(error = &error as &dyn std::error::Error, "days");
-                    }
+                if let Err(error) = daily.call_due(reach, DAILY_CALL).await {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "days");
                 }
             }
         };

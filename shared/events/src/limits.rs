@@ -202,6 +202,8 @@ pub const DAILY_NIGHTLY_DAYS: i32 = 7;
 pub const DAILY_OLDEST_DAYS: i32 = 365;
 /// Of the rows that break a quality check so many are kept.
 pub const CHECK_ROWS: usize = 100;
+/// Letters may be gone so many days after their records were received, where partitions expire.
+pub const LETTER_DAYS: i32 = 90;
 /// Events missing in the ledger of a day, per million: more stops export and training.
 pub const RESIDUE_PER_MILLION: i64 = 100;
 

@@ -98,8 +98,9 @@ impl<W: Daily> Daily for Faulty<W> {
 
 #[async_trait]
 impl<W: Runs> Runs for Faulty<W> {
+    /// Where the hook does not let it be, others can reach the warehouse too.
     fn alone(&self) -> bool {
-        self.inner.alone()
+        (self.hook)("alone", "").is_ok() && self.inner.alone()
     }
 
     async fn attempts(&self, from: Day, through: Day) -> Result<Vec<Attempt>> {

@@ -86,6 +86,15 @@ pub(crate) fn run_over(
     warehouse: Arc<dyn DayWarehouse>,
     clock: Arc<Set>,
 ) -> DailyRun {
+    measured(directory, warehouse, clock, Arc::default())
+}
+
+fn measured(
+    directory: &Path,
+    warehouse: Arc<dyn DayWarehouse>,
+    clock: Arc<Set>,
+    metrics: Arc<Metrics>,
+) -> DailyRun {
     let ports = Ports {
         warehouse,
         features: Arc::new(Directory::new(directory.join("features"))),
@@ -93,7 +102,7 @@ pub(crate) fn run_over(
         playtime_types: "3002".to_owned(),
         clock,
     };
-    DailyRun::new(ports, Arc::new(Metrics::default()))
+    DailyRun::new(ports, metrics)
 }
 
 /// A warehouse in a directory.
@@ -101,6 +110,7 @@ pub(crate) struct Place {
     pub(crate) warehouse: DuckdbWarehouse,
     pub(crate) clock: Arc<Set>,
     pub(crate) run: DailyRun,
+    pub(crate) metrics: Arc<Metrics>,
     offset: i64,
 }
 
@@ -117,8 +127,9 @@ impl Place {
         days: Arc<dyn DayWarehouse>,
         clock: Arc<Set>,
     ) -> Self {
-        let run = run_over(directory, days, clock.clone());
-        Self { warehouse, clock, run, offset: 0 }
+        let metrics = Arc::<Metrics>::default();
+        let run = measured(directory, days, clock.clone(), metrics.clone());
+        Self { warehouse, clock, run, metrics, offset: 0 }
     }
 
     /// Writes events, and the ledger of them; what a row does not say is made up.

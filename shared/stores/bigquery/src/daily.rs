@@ -27,22 +27,24 @@ const OF_RUN: &str = include_str!("../../../../sql/quality_results/of_run.sql");
 const SHARE: &str = include_str!("../../../../sql/ledger_days/share.sql");
 const EXPORT: &str = include_str!("../../../../sql/level_features/export.sql");
 
-/// Empties a table of a day and fills it, in one transaction; what that saw of the day is the answer,
-/// where it is asked for. Columns are named: a later release may have added some.
-fn replacement(table: Table) -> String {
+/// Empties a table of a day and fills it. Columns are named: a later release may have added some.
+fn filled(table: Table) -> String {
     let (name, days, query) = (table.name(), table.days(), table.query());
     let columns: Vec<_> = table.columns().map(|column| format!("`{column}`")).collect();
     let columns = columns.join(", ");
+    format!("DELETE FROM {name} WHERE {days};\nINSERT INTO {name} ({columns})\n{query}")
+}
+
+/// Replaces a day in one transaction; what that saw of the day is the answer, where it is asked for.
+fn replacement(table: Table) -> String {
+    let replaced: String = table.first().into_iter().chain([table]).map(filled).collect();
     let (seen, told) = match table {
         Table::DayRows => {
             (format!("CREATE OR REPLACE TEMP TABLE seen AS\n{SNAPSHOT}"), "SELECT * FROM seen;\n")
         }
         _ => (String::new(), ""),
     };
-    format!(
-        "BEGIN TRANSACTION;\nDELETE FROM {name} WHERE {days};\nINSERT INTO {name} ({columns})\n\
-         {query}{seen}COMMIT TRANSACTION;\n{told}"
-    )
+    format!("BEGIN TRANSACTION;\n{replaced}{seen}COMMIT TRANSACTION;\n{told}")
 }
 
 fn of_day(day: Day) -> [(&'static str, Bound); 1] {
@@ -148,7 +150,8 @@ impl Daily for BigqueryWarehouse {
 
     async fn residue(&self, day: Day) -> Result<Residue, WarehouseError> {
         let read = |row: &Row| {
-            Ok::<_, Cause>(Residue { residue: row.get("residue")?, records: row.get("records")? })
+            let (residue, records) = (row.get("residue")?, row.get("records")?);
+            Ok::<_, Cause>(Residue { residue, records, frozen: row.get("frozen")? })
         };
         self.one(SHARE, of_day(day), WAREHOUSE_STATEMENT, read).await
     }

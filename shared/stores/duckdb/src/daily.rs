@@ -81,13 +81,15 @@ pub(crate) fn replace(
     day: Day,
     playtime_types: &str,
 ) -> Result<Option<Snapshot>, WarehouseError> {
-    let (empty, fill) = replacement(table);
     database.with(|connection| {
         transaction(connection, || {
-            connection.execute(empty, [date(day)])?;
-            let types = playtime_types.to_owned();
-            let values = [("date", date(day)), ("playtime_types", Bound::Text(types))];
-            connection.execute(fill, params_from_iter(numbered(fill, &values)?))?;
+            for table in table.first().into_iter().chain([table]) {
+                let (empty, fill) = replacement(table);
+                connection.execute(empty, [date(day)])?;
+                let types = playtime_types.to_owned();
+                let values = [("date", date(day)), ("playtime_types", Bound::Text(types))];
+                connection.execute(fill, params_from_iter(numbered(fill, &values)?))?;
+            }
             match table {
                 Table::DayRows => snapshot(connection, day).map(Some),
                 _ => Ok(None),
@@ -185,7 +187,7 @@ pub(crate) fn kept(
 pub(crate) fn residue(database: &Database, day: Day) -> Result<Residue, WarehouseError> {
     database.with(|connection| {
         connection.query_row(text!("ledger_days/share"), [date(day)], |row| {
-            Ok(Residue { residue: row.get(0)?, records: row.get(1)? })
+            Ok(Residue { residue: row.get(0)?, records: row.get(1)?, frozen: row.get(2)? })
         })
     })
 }

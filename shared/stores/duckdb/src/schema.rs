@@ -42,6 +42,7 @@ const DEFINITIONS: &[(&str, &str)] = definitions![
     "purchases_unique",
     "players_first_seen",
     "ledger_boots",
+    "ledger_logs",
     "ledger_minutes",
     "ledger_residue",
 ];

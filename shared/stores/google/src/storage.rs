@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use questline_stores::{
     Cause,
-    daily::FeatureStore,
+    daily::{FeatureStore, MANIFEST},
     objects::{Objects, ObjectsError},
 };
 use reqwest::{Client, StatusCode, Url, header::CONTENT_TYPE};
@@ -136,5 +136,10 @@ impl FeatureStore for Bucket {
             self.put(&at(&name), content).await?;
         }
         Ok(self.put(&at(&manifest), content).await?)
+    }
+
+    /// What lies beside the manifest is nothing without it, and gives way to the next export.
+    async fn remove(&self, folder: &str) -> Result<(), Cause> {
+        Ok(self.delete(&format!("{folder}/{MANIFEST}")).await?)
     }
 }

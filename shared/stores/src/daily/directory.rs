@@ -12,7 +12,7 @@ use tokio::{
     io::AsyncWriteExt as _,
 };
 
-use super::{FeatureStore, MetricsReady, Publisher};
+use super::{FeatureStore, MANIFEST, MetricsReady, Publisher};
 use crate::Cause;
 
 /// The file to which messages are appended, one a line.
@@ -54,6 +54,14 @@ impl FeatureStore for Directory {
             synced(parent).await?;
         }
         gone(&old).await
+    }
+
+    async fn remove(&self, folder: &str) -> Result<(), Cause> {
+        let folder = self.0.join(folder);
+        match fs::remove_file(folder.join(MANIFEST)).await {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+            _ => gone(&folder).await,
+        }
     }
 }
 
@@ -101,7 +109,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_folder_is_replaced_whole_also_after_an_attempt_that_was_killed() {
+    async fn a_folder_is_replaced_and_removed_whole_also_after_an_attempt_that_was_killed() {
         let place = tempfile::tempdir().unwrap();
         let directory = Directory::new(place.path());
         let file = |name: &str| vec![(name.to_owned(), Bytes::from_static(b"x"))];
@@ -115,5 +123,10 @@ mod tests {
         directory.replace("features/day", file("b")).await.unwrap();
         assert_eq!(names(&place.path().join("features")), ["day"]);
         assert_eq!(names(&place.path().join("features/day")), ["b"]);
+        // Also what is not there.
+        for _ in 0..2 {
+            directory.remove("features/day").await.unwrap();
+            assert!(names(&place.path().join("features")).is_empty());
+        }
     }
 }

@@ -37,6 +37,8 @@ pub struct Residue {
     pub residue: i64,
     /// Of so many.
     pub records: i64,
+    /// Whether it was ever counted.
+    pub frozen: bool,
 }
 
 /// The rows that break a check.
@@ -75,7 +77,8 @@ pub trait Daily: Send + Sync {
     async fn readiness(&self, day: Day) -> Result<Readiness, WarehouseError>;
 
     /// Replaces the rows that a table has of a day by those that its query gives, in one
-    /// transaction. Of [`Table::DayRows`] it tells what that transaction saw of the day.
+    /// transaction, with the table that is to be replaced [`Table::first`]. Of [`Table::DayRows`] it
+    /// tells what that transaction saw of the day.
     async fn replace(
         &self,
         table: Table,

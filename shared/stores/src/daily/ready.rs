@@ -92,6 +92,9 @@ pub trait FeatureStore: Send + Sync {
     /// Replaces the files of a folder by these, all of them or none. The folder is a path below the
     /// place of all features, and the last file is its manifest.
     async fn replace(&self, folder: &str, files: Vec<(String, Bytes)>) -> Result<(), Cause>;
+
+    /// A folder is not there any more, if it was: its manifest goes first.
+    async fn remove(&self, folder: &str) -> Result<(), Cause>;
 }
 
 /// Where the message goes. It may go there more than once.

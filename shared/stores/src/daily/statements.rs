@@ -120,6 +120,18 @@ tables! {
     UserDailyMetrics = "user_daily_metrics" by "event_date = @date",
 }
 
+impl Table {
+    /// The table that is replaced before it, in the same transaction: an id that came between the two
+    /// under another date would be counted under both.
+    #[must_use]
+    pub const fn first(self) -> Option<Self> {
+        match self {
+            Self::DayRows => Some(Self::CrossDayDuplicates),
+            _ => None,
+        }
+    }
+}
+
 /// SHA-256 of the texts that features come from: other texts, other features.
 #[must_use]
 pub fn query_version() -> String {

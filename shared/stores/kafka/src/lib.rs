@@ -5,6 +5,7 @@ mod client;
 mod convert;
 mod google;
 mod member;
+mod membership;
 mod native;
 mod past;
 mod reader;

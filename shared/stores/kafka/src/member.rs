@@ -8,12 +8,7 @@
 //! the others wait for that as long as `max.poll.interval.ms` allows.
 
 use std::{
-    collections::VecDeque,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
+    sync::{atomic::Ordering, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -25,17 +20,17 @@ use questline_stores::{
 };
 use rdkafka::{
     Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer as _, ConsumerContext, ConsumerGroupMetadata},
+    consumer::{Consumer as _, ConsumerGroupMetadata},
     error::{KafkaError, RDKafkaErrorCode},
     message::Message as _,
-    types::RDKafkaRespErr,
 };
 use tokio::sync::oneshot;
 
 use crate::{
-    client::{Context, is_fenced, sign_in, unavailable},
+    client::{Context, is_fenced, unavailable},
     convert::Gathered,
-    reader::{PATIENCE, bounds, committed, is_passing, number, patiently},
+    membership::{Changes, Client, Membership},
+    reader::{PATIENCE, bounds, committed, is_passing, number},
     settings::{SESSION, Settings},
     transaction::Committer,
 };
@@ -94,7 +89,9 @@ impl Member {
         if let Some(requests) = &self.requests {
             _ = requests.send(request(reply));
         }
-        answer.await.unwrap_or_else(|closed| Err(LogError::Unavailable(closed.into())))
+        // A thread that has ended does not begin again.
+        let gone = || LogError::Misconfigured("the thread of its member has ended".to_owned());
+        answer.await.unwrap_or_else(|_| Err(gone()))
     }
 }
 
@@ -118,80 +115,6 @@ impl Consumer for Member {
         self.ask(|reply| Request::Commit(transaction, reply)).await
     }
 }
-
-/// What the brokers have said about ownership, and has not taken effect yet.
-#[derive(Default)]
-pub(crate) struct Changes {
-    heard: Mutex<VecDeque<Change>>,
-    /// Nobody polls any more: what is to go goes at once.
-    ending: AtomicBool,
-}
-
-struct Change {
-    gained: bool,
-    /// The session had ended: others have had these partitions since.
-    lost: bool,
-    partitions: TopicPartitionList,
-}
-
-impl ConsumerContext for Context<Changes> {
-    fn rebalance(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        event: RDKafkaRespErr,
-        partitions: &mut TopicPartitionList,
-    ) {
-        if self.role.ending.load(Ordering::Acquire) {
-            // Closing waits for this; an error leaves nothing that could be waited for.
-            _ = consumer.incremental_unassign(partitions);
-            return;
-        }
-        let change = Change {
-            gained: event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS,
-            lost: consumer.assignment_lost(),
-            partitions: partitions.clone(),
-        };
-        self.role.heard().push_back(change);
-    }
-}
-
-impl Changes {
-    fn heard(&self) -> MutexGuard<'_, VecDeque<Change>> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What a member joins with.
-struct Membership {
-    settings: Settings,
-    context: Context,
-    group: String,
-}
-
-impl Membership {
-    fn begin(&self) -> Result<Client, LogError> {
-        let client: Client = self
-            .settings
-            .member(&self.group)
-            .create_with_context(self.context.of(Changes::default()))
-            .map_err(unavailable)?;
-        sign_in(&self.context.token, client.client());
-        client.subscribe(&[Topic::Raw.name()]).map_err(unavailable)?;
-        Ok(client)
-    }
-
-    /// Whether the group has a member under our name.
-    fn is_taken(&self, client: &Client) -> Result<bool, LogError> {
-        let Some(name) = &self.settings.instance else { return Ok(false) };
-        let group = patiently(|| client.client().fetch_group_list(Some(&self.group), PATIENCE))?;
-        // The brokers call a member by its name and an id of theirs.
-        let ours = |id: &str| id.strip_prefix(name).is_some_and(|id| id.starts_with('-'));
-        let mut members = group.groups().iter().flat_map(|group| group.members());
-        Ok(members.any(|member| ours(member.id())))
-    }
-}
-
-type Client = BaseConsumer<Context<Changes>>;
 
 struct Worker {
     consumer: Client,
@@ -489,5 +412,21 @@ fn passing(error: KafkaError) -> Result<(), LogError> {
             Ok(())
         }
         _ => Err(unavailable(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use questline_stores::contract::log::LIMITS;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_thread_that_is_gone_is_not_waited_for() {
+        let (requests, inbox) = mpsc::channel();
+        drop(inbox);
+        let mut member = Member { requests: Some(requests), thread: None };
+        let polled = member.poll(LIMITS).await;
+        assert!(matches!(polled, Err(LogError::Misconfigured(_))), "{polled:?}");
     }
 }

@@ -273,7 +273,58 @@ pub(crate) async fn rebuild(
             }
         }
     };
-    reader.scan(Topic::Enriched, &partitions, oldest - span, &mut take).await?;
+    // What a foreign record says of its time may be anything: there is none before 1970.
+    reader.scan(Topic::Enriched, &partitions, (oldest - span).max(0), &mut take).await?;
     window.commit();
     Ok(taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+
+    /// A log that takes no moment before 1970, as Kafka.
+    struct Since1970;
+
+    #[async_trait]
+    impl Reader for Since1970 {
+        fn log_id(&self) -> &'static str {
+            "log"
+        }
+
+        async fn ends(&self, _: Topic) -> Result<Vec<i64>, LogError> {
+            Ok(Vec::new())
+        }
+
+        async fn committed(&self, _: &str) -> Result<Vec<Option<i64>>, LogError> {
+            Ok(Vec::new())
+        }
+
+        async fn scan(
+            &self,
+            _: Topic,
+            _: &[u32],
+            since_ms: i64,
+            _: &mut (dyn for<'h> FnMut(&'h Head) + Send),
+        ) -> Result<(), LogError> {
+            let refused = || LogError::Unavailable(since_ms.to_string().into());
+            (since_ms >= 0).then_some(()).ok_or_else(refused)
+        }
+
+        async fn record(&self, _: u32, _: i64) -> Result<Option<Record>, LogError> {
+            Ok(None)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_record_without_a_time_stops_no_partition() {
+        let metadata = Metadata { newest_ms: Some(0), ..Metadata::default() };
+        let known = Partition { committed: metadata, ..Partition::default() };
+        let settled = Settled(HashMap::from([(5, known)]));
+        let assigned = [Assigned { partition: 5, next_offset: 1, metadata: String::new() }];
+        let rebuilt = rebuild(&mut Window::default(), &Since1970, &settled, &assigned).await;
+        assert!(matches!(rebuilt, Ok(0)), "{rebuilt:?}");
+    }
 }

@@ -16,7 +16,9 @@ use questline_stores::{
 use questline_testing::Kafka;
 use rdkafka::{
     Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    admin::{
+        AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+    },
     client::DefaultClientContext,
 };
 
@@ -45,6 +47,23 @@ async fn anew(settings: &Settings) {
     unreachable!("the topics are not deleted");
 }
 
+/// Lets whoever appends to the raw topic name a record's time, as some of the contract's cases do.
+async fn let_times_be_named(settings: &Settings) {
+    const NAME: &str = "message.timestamp.type";
+    let (admin, options) = (admin(&settings.brokers), AdminOptions::new());
+    let raw = || ResourceSpecifier::Topic(Topic::Raw.name());
+    let named = AlterConfig::new(raw()).set(NAME, "CreateTime");
+    assert!(admin.alter_configs([&named], &options).await.unwrap().iter().all(Result::is_ok));
+    // What the controller has changed, the broker takes up a moment later.
+    loop {
+        let found = admin.describe_configs([&raw()], &options).await.unwrap().remove(0).unwrap();
+        if found.get(NAME).is_some_and(|entry| entry.value.as_deref() == Some("CreateTime")) {
+            return tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keeps_the_contract_of_a_log() {
     let folder = tempfile::tempdir().unwrap();
@@ -57,6 +76,9 @@ async fn keeps_the_contract_of_a_log() {
             name.clone_into(&mut current.borrow_mut());
         }
         let log = Arc::new(KafkaLog::open(settings.clone()).await.unwrap());
+        if ["records", "positions", "past"].contains(&name) {
+            let_times_be_named(&settings).await;
+        }
         let joined = log.clone();
         OpenLog {
             appender: log.clone(),
@@ -66,6 +88,22 @@ async fn keeps_the_contract_of_a_log() {
         }
     })
     .await;
+}
+
+/// One machine whose clock is ahead would make the identities of all others old.
+#[tokio::test]
+async fn raw_records_have_the_brokers_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let kafka = Kafka::start(folder.path());
+    let settings = Settings::at(&kafka.brokers());
+    KafkaLog::create_topics(&settings).await.unwrap();
+    let log = KafkaLog::open(settings).await.unwrap();
+    let ahead = i64::MAX / 1_000_000;
+    let record =
+        NewRecord { partition: Some(5), timestamp_ms: Some(ahead), ..NewRecord::default() };
+    assert!(log.append(Topic::Raw, vec![record]).all_stored().await);
+    let read = log.record(5, 0).await.unwrap().unwrap();
+    assert!((1_700_000_000_000..ahead).contains(&read.timestamp_ms), "{read:?}");
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 //!
 //! The brokers take a member for dead that polls too seldom, and a batch may take long; so the
 //! thread goes on polling between batches, and keeps what it gets for the next one. Partitions are
-//! not paused for that: librdkafka would throw away what it has fetched ahead, and fetch it again.
+//! not paused for that, as librdkafka would throw away what it has fetched ahead, and fetch it again:
+//! only when as much is kept as a batch may have.
 //! A change of ownership is taken note of when the brokers tell it, and takes effect when the
 //! processor polls again: the batch in hand is committed or abandoned before its partitions go, and
 //! the others wait for that as long as `max.poll.interval.ms` allows.
@@ -14,6 +15,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use questline_events::limits::{BATCH_RECORDS, FETCH_QUEUE_BYTES};
 use questline_stores::{
     Topic,
     log::{Assigned, Consumer, Gap, LogError, PollLimits, Polled, Transaction},
@@ -71,6 +73,7 @@ impl Member {
             gathered: Gathered::default(),
             gaps: Vec::new(),
             in_hand: None,
+            paused: false,
             anew: false,
         };
         let (requests, inbox) = mpsc::channel();
@@ -129,6 +132,8 @@ struct Worker {
     gaps: Vec<Gap>,
     /// As what member the batch in hand was polled.
     in_hand: Option<ConsumerGroupMetadata>,
+    /// The brokers are asked for no more until the next poll.
+    paused: bool,
     /// Nothing in hand counts any more: begin again where the group has committed.
     anew: bool,
 }
@@ -181,6 +186,7 @@ impl Worker {
         if self.consumer.client().fatal_error().is_some() {
             self.join_again(&mut polled)?;
         }
+        self.pause(false)?;
         self.committer.begin()?;
         if std::mem::take(&mut self.anew) {
             self.begin_anew(&mut polled)?;
@@ -235,6 +241,7 @@ impl Worker {
         self.let_go();
         self.consumer = self.membership.begin()?;
         (self.gathered, self.anew, self.outlived) = (Gathered::default(), false, None);
+        self.paused = false;
         self.gaps.clear();
         let ours = self.ours();
         self.give_up(&ours, polled);
@@ -385,10 +392,26 @@ impl Worker {
         Ok(())
     }
 
+    /// Has the brokers send no more of what is ours, or go on.
+    fn pause(&mut self, paused: bool) -> Result<(), LogError> {
+        if paused == self.paused {
+            return Ok(());
+        }
+        let assigned = self.consumer.assignment().map_err(unavailable)?;
+        let done =
+            if paused { self.consumer.pause(&assigned) } else { self.consumer.resume(&assigned) };
+        done.map_err(unavailable)?;
+        self.paused = paused;
+        Ok(())
+    }
+
     /// The processor is at work: heartbeats and news go on.
     fn keep_alive(&mut self) {
         self.committer.tick();
-        if let Err(error) = self.look(Duration::ZERO) {
+        let full =
+            self.gathered.len() >= BATCH_RECORDS || self.gathered.bytes() >= FETCH_QUEUE_BYTES;
+        let looked = self.pause(full).and_then(|()| self.look(Duration::ZERO));
+        if let Err(error) = looked {
             tracing::debug!(error = &error as &dyn std::error::Error, "kafka.member");
             self.anew = true;
         }

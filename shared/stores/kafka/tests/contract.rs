@@ -7,11 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use questline_events::limits::FETCH_QUEUE_BYTES;
 use questline_log_kafka::{KafkaLog, Settings};
 use questline_stores::{
     NewRecord, Topic,
     contract::log::{LIMITS, OpenLog, assigned, suite},
-    log::{Appender as _, Committed, Gap, Log as _, LogError, Reader as _, Transaction},
+    log::{
+        Appender as _, Committed, Gap, Log as _, LogError, PollLimits, Reader as _, Transaction,
+    },
 };
 use questline_testing::Kafka;
 use rdkafka::{
@@ -177,6 +180,40 @@ async fn a_broker_that_comes_back_is_waited_for() {
     consumer.commit(settled).await.unwrap();
     let committed: i64 = log.committed("group").await.unwrap().iter().flatten().sum();
     assert_eq!(committed, 2);
+}
+
+/// A member that has a batch in hand for long keeps no more meanwhile than a batch may have.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_during_a_long_batch_is_bounded() {
+    const LARGE: usize = 1_000_000;
+    let folder = tempfile::tempdir().unwrap();
+    let kafka = Kafka::start(folder.path());
+    let settings = Settings::at(&kafka.brokers());
+    KafkaLog::create_topics(&settings).await.unwrap();
+    let log = KafkaLog::open(settings).await.unwrap();
+    let large = |_| NewRecord {
+        partition: Some(5),
+        value: Some(vec![b'x'; LARGE].into()),
+        ..NewRecord::default()
+    };
+    let expected: Vec<i64> = (0..24).collect();
+    assert!(log.append(Topic::Raw, expected.iter().map(large).collect()).all_stored().await);
+    let mut consumer = log.join("group").unwrap();
+    assigned(&mut *consumer).await;
+    let few = PollLimits { records: 1, ..LIMITS };
+    let (mut read, mut most) = (Vec::new(), 0);
+    while read.len() < expected.len() {
+        let records = consumer.poll(few).await.unwrap().records;
+        most = most.max(records.len());
+        let first = read.is_empty() && !records.is_empty();
+        read.extend(records.into_iter().map(|record| record.offset));
+        if first {
+            // It is at work: without a bound, 20 more would be kept.
+            tokio::time::sleep(Duration::from_secs(10)).await;
+        }
+    }
+    assert_eq!(read, expected, "each one, in order");
+    assert!(most * LARGE <= FETCH_QUEUE_BYTES + LARGE, "{most} at a time");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

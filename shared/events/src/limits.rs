@@ -89,7 +89,7 @@ pub const APPEND_QUEUE_BYTES: usize = 64 << 20;
 /// Bytes that a consumer of Kafka fetches ahead of processing: about one batch.
 pub const FETCH_QUEUE_BYTES: usize = 8 << 20;
 /// Bytes of one answer to a consumer of Kafka, as they are packed.
-pub const FETCH_BYTES: usize = 2 << 20;
+pub const FETCH_BYTES: usize = 512 << 10;
 /// Bytes of a dead letter: a record as large as the raw topic takes, and its headers.
 pub const LETTER_BYTES: usize = 2 << 20;
 /// Bytes kept of a record's value. A topic's limit is on what is packed: what unpacks to more is no

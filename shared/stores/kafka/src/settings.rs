@@ -228,6 +228,8 @@ impl Settings {
             .set("queued.min.messages", STREAM_BATCH_RECORDS.to_string())
             // What comes in one answer is unpacked as a whole, to several times its size.
             .set("fetch.max.bytes", FETCH_BYTES.to_string())
+            // It sends none, and takes no answers that are smaller than what it would send.
+            .set("message.max.bytes", FETCH_BYTES.to_string())
             .set("max.partition.fetch.bytes", (FETCH_BYTES / 8).to_string())
             // A full queue is looked at again this soon, in milliseconds: a batch empties it.
             .set("fetch.queue.backoff.ms", "50")

@@ -87,7 +87,7 @@ pub const DRAIN_BYTES: usize = 8 << 20;
 /// Bytes waiting for the log before an append is refused at once: backpressure, not memory.
 pub const APPEND_QUEUE_BYTES: usize = 64 << 20;
 /// Bytes that a consumer of Kafka fetches ahead of processing: about one batch.
-pub const FETCH_QUEUE_BYTES: usize = 8 << 20;
+pub const FETCH_QUEUE_BYTES: usize = 4 << 20;
 /// Bytes of one answer to a consumer of Kafka, as they are packed.
 pub const FETCH_BYTES: usize = 512 << 10;
 /// Bytes of a dead letter: a record as large as the raw topic takes, and its headers.

@@ -109,7 +109,7 @@ pub const COMMIT_DELAY: Duration = Duration::from_micros(300);
 pub const BATCH_RECORDS: usize = 16_384;
 /// Bytes of one processing batch.
 pub const BATCH_BYTES: usize = 12 << 20;
-/// Records of a batch of which each table is one append.
+/// Records of a batch of which each table is one append, or of one from Kafka.
 pub const STREAM_BATCH_RECORDS: usize = 8_192;
 /// Bytes of their values; a row has some 400 bytes beside its texts.
 pub const STREAM_BATCH_BYTES: usize = 4 << 20;

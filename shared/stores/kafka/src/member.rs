@@ -15,7 +15,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use questline_events::limits::{BATCH_RECORDS, FETCH_QUEUE_BYTES};
+use questline_events::limits::{FETCH_QUEUE_BYTES, STREAM_BATCH_BYTES, STREAM_BATCH_RECORDS};
 use questline_stores::{
     Topic,
     log::{Assigned, Consumer, Gap, LogError, PollLimits, Polled, Transaction},
@@ -181,6 +181,12 @@ impl Worker {
     }
 
     fn poll(&mut self, limits: PollLimits) -> Result<Polled, LogError> {
+        // What librdkafka has of it lies beside it: a batch is smaller than the embedded log's.
+        let limits = PollLimits {
+            records: limits.records.min(STREAM_BATCH_RECORDS),
+            bytes: limits.bytes.min(STREAM_BATCH_BYTES),
+            ..limits
+        };
         self.in_hand = None;
         let mut polled = Polled::default();
         if self.consumer.client().fatal_error().is_some() {
@@ -408,8 +414,8 @@ impl Worker {
     /// The processor is at work: heartbeats and news go on.
     fn keep_alive(&mut self) {
         self.committer.tick();
-        let full =
-            self.gathered.len() >= BATCH_RECORDS || self.gathered.bytes() >= FETCH_QUEUE_BYTES;
+        let (records, bytes) = (self.gathered.len(), self.gathered.bytes());
+        let full = records >= STREAM_BATCH_RECORDS || bytes >= FETCH_QUEUE_BYTES;
         let looked = self.pause(full).and_then(|()| self.look(Duration::ZERO));
         if let Err(error) = looked {
             tracing::debug!(error = &error as &dyn std::error::Error, "kafka.member");

@@ -32,6 +32,7 @@ use crate::{
     client::{Context, is_fenced, unavailable},
     convert::Gathered,
     membership::{Changes, Client, Membership},
+    native::keep_little_free,
     reader::{PATIENCE, bounds, committed, is_passing, number},
     settings::{SESSION, Settings},
     transaction::Committer,
@@ -59,6 +60,7 @@ impl Member {
         context: &Context,
         group: &str,
     ) -> Result<Self, LogError> {
+        keep_little_free();
         let membership = Membership {
             settings: settings.clone(),
             context: context.clone(),

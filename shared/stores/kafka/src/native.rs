@@ -1,6 +1,6 @@
 //! What librdkafka does and `rdkafka` does not hand out: the id of a topic, by which a topic made
-//! anew is told from the one before, a flush, a client's token, and headers of any name. The one
-//! place of the project that calls C.
+//! anew is told from the one before, a flush, a client's token, and headers of any name; and how much
+//! memory its threads hold. The one place of the project that calls C.
 #![expect(unsafe_code, reason = "there is no safe binding yet")]
 
 use std::{
@@ -48,6 +48,26 @@ pub(crate) fn set_token<C: ClientContext>(
             return Ok(());
         }
         Err(CStr::from_ptr(why.as_ptr()).to_string_lossy().into_owned())
+    }
+}
+
+/// Has the C library keep little of what was freed: with its own numbers each of many threads of
+/// librdkafka and of a warehouse has a heap of its own, and what was unpacked once stays in all of
+/// them.
+pub(crate) fn keep_little_free() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        unsafe extern "C" {
+            safe fn mallopt(parameter: std::ffi::c_int, value: std::ffi::c_int) -> std::ffi::c_int;
+        }
+        /// As malloc.h has them: heaps, free bytes at a heap's end, bytes that have pages of their
+        /// own.
+        const NUMBERS: [(std::ffi::c_int, std::ffi::c_int); 3] =
+            [(-8, 2), (-1, 128 << 10), (-3, 128 << 10)];
+        for (parameter, value) in NUMBERS {
+            // What it does not take stays as it was.
+            mallopt(parameter, value);
+        }
     }
 }
 

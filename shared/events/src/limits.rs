@@ -99,6 +99,9 @@ pub const RECORD_BYTES: usize = 1 << 20;
 pub const KEY_BYTES: usize = 64 << 10;
 /// Bytes kept of a record's headers.
 pub const HEADERS_BYTES: usize = 512 << 10;
+/// Bytes beside them for the pipeline's own: a letter tells its reason, and one that was brought back
+/// which letter it is, however full of others' headers it is.
+pub const OWN_HEADERS_BYTES: usize = 64 << 10;
 /// Bytes of one durable commit of the embedded log.
 pub const COMMIT_BYTES: usize = 8 << 20;
 /// How long a commit waits for others where the one before was shared: two groups of senders that

@@ -10,6 +10,7 @@ mod native;
 mod past;
 mod reader;
 mod settings;
+mod tails;
 mod topics;
 mod transaction;
 

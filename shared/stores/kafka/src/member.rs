@@ -33,8 +33,9 @@ use crate::{
     convert::Gathered,
     membership::{Changes, Client, Membership},
     native::keep_little_free,
-    reader::{PATIENCE, bounds, committed, is_passing, number},
+    reader::{Onlooker, PATIENCE, bounds, committed, is_passing, number},
     settings::{SESSION, Settings},
+    tails::{Tail, Tails},
     transaction::Committer,
 };
 
@@ -70,6 +71,7 @@ impl Member {
             consumer: membership.begin()?,
             membership,
             outlived: None,
+            tails: Tails::new(Onlooker::new(settings.clone(), context.clone())),
             committer: Committer::new(settings.clone(), context.clone(), group),
             positions: vec![None; Topic::Raw.partitions() as usize],
             gathered: Gathered::default(),
@@ -126,6 +128,7 @@ struct Worker {
     membership: Membership,
     /// Since when the brokers have taken us for one that another has replaced.
     outlived: Option<Instant>,
+    tails: Tails,
     committer: Committer,
     /// The next offset of each partition; none where it is not ours.
     positions: Vec<Option<i64>>,
@@ -222,12 +225,40 @@ impl Worker {
                 until = Instant::now() + limits.linger;
             }
         }
-        if self.gathered.len() > 0 {
-            self.in_hand = self.consumer.group_metadata();
+        let behind = self.gathered.len() >= limits.records || self.gathered.bytes() >= limits.bytes;
+        if !behind && polled.assigned.is_empty() && !self.has_news() {
+            self.pass_tails(&mut polled);
         }
         polled.gaps.append(&mut self.gaps);
         polled.records = std::mem::take(&mut self.gathered).into_records();
+        let Polled { records, gaps, passed, .. } = &polled;
+        if !(records.is_empty() && gaps.is_empty() && passed.is_empty()) {
+            self.in_hand = self.consumer.group_metadata();
+        }
         Ok(polled)
+    }
+
+    /// Goes on beyond ends of partitions where there is no record. What cannot be asked now is asked
+    /// the next time.
+    fn pass_tails(&mut self, polled: &mut Polled) {
+        let tails = match self.tails.look(&self.consumer, &self.positions) {
+            Ok(tails) => tails,
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "kafka.tails");
+                return;
+            }
+        };
+        for Tail { partition, position, kept, end } in tails {
+            if let Some(Some(at)) = self.positions.get_mut(partition as usize) {
+                *at = end;
+            }
+            if position < kept {
+                self.gaps.push(Gap { partition, offsets: position..kept });
+            }
+            if kept < end {
+                polled.passed.push(Gap { partition, offsets: kept..end });
+            }
+        }
     }
 
     /// The brokers say that our name is another's. Whoever has it stays, and a new producer of ours
@@ -351,7 +382,12 @@ impl Worker {
             // A group that never committed begins at the earliest record: no gap, no loss.
             let next_offset = match element.offset() {
                 Offset::Offset(offset) => offset,
-                _ => first,
+                _ => {
+                    if first > 0 {
+                        polled.passed.push(Gap { partition, offsets: first..first });
+                    }
+                    first
+                }
             };
             if next_offset < first {
                 polled.gaps.push(Gap { partition, offsets: next_offset..first });

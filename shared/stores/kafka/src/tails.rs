@@ -14,12 +14,12 @@ use rdkafka::{Offset, TopicPartitionList, error::KafkaError, message::Message as
 use crate::{
     client::unavailable,
     membership::Client,
-    reader::{Onlooker, bounds, is_passing, number},
+    reader::{Onlooker, bounds_within, is_passing, number},
 };
 
 /// Between two looks.
 const PERIOD: Duration = Duration::from_secs(5);
-/// What is not answered within this time is asked again.
+/// What is not answered within this time is asked again: meanwhile the member does nothing else.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Looks, now and then, whether there is a record before an end.
@@ -56,7 +56,8 @@ impl Tails {
         }
         self.looked = Instant::now();
         let before = std::mem::replace(&mut self.positions, positions.to_vec());
-        let ends = bounds(consumer, Topic::Raw, Offset::End)?;
+        let bounds = |bound| bounds_within(PATIENCE, consumer, Topic::Raw, bound);
+        let ends = bounds(Offset::End).map_err(unavailable)?;
         let mut tails = Vec::new();
         for (partition, ((position, before), end)) in
             (0..).zip(positions.iter().zip(before).zip(ends))
@@ -71,7 +72,7 @@ impl Tails {
         if tails.is_empty() {
             return Ok(tails);
         }
-        let first_kept = bounds(consumer, Topic::Raw, Offset::Beginning)?;
+        let first_kept = bounds(Offset::Beginning).map_err(unavailable)?;
         let mut from = TopicPartitionList::with_capacity(tails.len());
         for tail in &mut tails {
             let first = first_kept.get(tail.partition as usize).copied().unwrap_or_default();

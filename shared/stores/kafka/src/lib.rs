@@ -181,7 +181,7 @@ impl Reader for KafkaLog {
 #[async_trait]
 impl Log for KafkaLog {
     fn join(&self, group: &str) -> Result<Box<dyn Consumer>, LogError> {
-        Ok(Box::new(member::Member::join(&self.settings, &self.context, group)?))
+        Ok(Box::new(member::Member::join(&self.settings, &self.context, group, &self.log_id)?))
     }
 
     async fn close(&self) {

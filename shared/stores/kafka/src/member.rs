@@ -23,17 +23,16 @@ use questline_stores::{
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{Consumer as _, ConsumerGroupMetadata},
-    error::{KafkaError, RDKafkaErrorCode},
     message::Message as _,
 };
 use tokio::sync::oneshot;
 
 use crate::{
-    client::{Context, is_fenced, unavailable},
+    client::{Context, unavailable},
     convert::Gathered,
-    membership::{Changes, Client, Membership},
+    membership::{Changes, Client, Membership, passing},
     native::keep_little_free,
-    reader::{Onlooker, PATIENCE, bounds, committed, is_passing, number},
+    reader::{Onlooker, PATIENCE, bounds, committed, number},
     settings::{SESSION, Settings},
     tails::{Tail, Tails},
     transaction::Committer,
@@ -60,12 +59,14 @@ impl Member {
         settings: &Settings,
         context: &Context,
         group: &str,
+        log_id: &str,
     ) -> Result<Self, LogError> {
         keep_little_free();
         let membership = Membership {
             settings: settings.clone(),
             context: context.clone(),
             group: group.to_owned(),
+            log_id: log_id.to_owned(),
         };
         let worker = Worker {
             consumer: membership.begin()?,
@@ -78,6 +79,7 @@ impl Member {
             gaps: Vec::new(),
             in_hand: None,
             paused: false,
+            doubted: false,
             anew: false,
         };
         let (requests, inbox) = mpsc::channel();
@@ -139,6 +141,8 @@ struct Worker {
     in_hand: Option<ConsumerGroupMetadata>,
     /// The brokers are asked for no more until the next poll.
     paused: bool,
+    /// A record came that is before where we are: perhaps the topic was made anew.
+    doubted: bool,
     /// Nothing in hand counts any more: begin again where the group has committed.
     anew: bool,
 }
@@ -225,6 +229,10 @@ impl Worker {
                 until = Instant::now() + limits.linger;
             }
         }
+        if self.doubted {
+            self.membership.is_same_topic(&self.consumer)?;
+            self.doubted = false;
+        }
         let behind = self.gathered.len() >= limits.records || self.gathered.bytes() >= limits.bytes;
         if !behind && polled.assigned.is_empty() && !self.has_news() {
             self.pass_tails(&mut polled);
@@ -300,6 +308,7 @@ impl Worker {
         };
         let (expected, offset) = (*position, message.offset());
         if offset < expected {
+            self.doubted = true;
             return Ok(());
         }
         *position = offset + 1;
@@ -375,6 +384,7 @@ impl Worker {
         if partitions.is_empty() {
             return Ok(starts);
         }
+        self.membership.is_same_topic(&self.consumer)?;
         let (found, kept) = (committed(&self.consumer, partitions)?, self.first_kept()?);
         for element in found.elements() {
             let partition = element.partition().unsigned_abs();
@@ -459,26 +469,6 @@ impl Worker {
             tracing::debug!(error = &error as &dyn std::error::Error, "kafka.member");
             self.anew = true;
         }
-    }
-}
-
-/// A broker that is away comes back, and whether somebody has our name for good the next poll finds
-/// out; whoever has our rights stays.
-fn passing(error: KafkaError) -> Result<(), LogError> {
-    match error.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::PollExceeded) => Ok(()),
-        Some(RDKafkaErrorCode::Fatal | RDKafkaErrorCode::FencedInstanceId) => {
-            Err(unavailable(error))
-        }
-        Some(code) if is_fenced(code) => {
-            tracing::error!(%error, "kafka.fenced");
-            Err(LogError::Fenced)
-        }
-        _ if is_passing(&error) => {
-            tracing::debug!(%error, "kafka.member");
-            Ok(())
-        }
-        _ => Err(unavailable(error)),
     }
 }
 

@@ -12,12 +12,14 @@ use questline_stores::{Topic, log::LogError};
 use rdkafka::{
     TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _, ConsumerContext},
+    error::{KafkaError, RDKafkaErrorCode},
     types::RDKafkaRespErr,
 };
 
 use crate::{
-    client::{Context, sign_in, unavailable},
-    reader::{PATIENCE, patiently},
+    client::{Context, is_fenced, sign_in, unavailable},
+    native::topic_id,
+    reader::{PATIENCE, is_passing, patiently},
     settings::Settings,
 };
 
@@ -70,6 +72,8 @@ pub(crate) struct Membership {
     pub(crate) settings: Settings,
     pub(crate) context: Context,
     pub(crate) group: String,
+    /// The log's id, whose end is the raw topic's.
+    pub(crate) log_id: String,
 }
 
 impl Membership {
@@ -84,6 +88,20 @@ impl Membership {
         Ok(client)
     }
 
+    /// Ends whoever has joined another topic than there is now: one made anew has other records under
+    /// the same offsets, and what is known of the old ones says nothing.
+    pub(crate) fn is_same_topic(&self, client: &Client) -> Result<(), LogError> {
+        let name = Topic::Raw.name();
+        match topic_id(client.client(), name, PATIENCE) {
+            Some(id) if self.log_id.rsplit('.').next() == Some(id.as_str()) => Ok(()),
+            Some(_) => {
+                let why = format!("the topic {name} was made anew: start again, at its beginning");
+                Err(LogError::Misconfigured(why))
+            }
+            None => Err(LogError::Unavailable(format!("{name} does not tell its id").into())),
+        }
+    }
+
     /// Whether the group has a member under our name.
     pub(crate) fn is_taken(&self, client: &Client) -> Result<bool, LogError> {
         let Some(name) = &self.settings.instance else { return Ok(false) };
@@ -92,5 +110,25 @@ impl Membership {
         let ours = |id: &str| id.strip_prefix(name).is_some_and(|id| id.starts_with('-'));
         let mut members = group.groups().iter().flat_map(|group| group.members());
         Ok(members.any(|member| ours(member.id())))
+    }
+}
+
+/// A broker that is away comes back, and whether somebody has our name for good the next poll finds
+/// out; whoever has our rights stays.
+pub(crate) fn passing(error: KafkaError) -> Result<(), LogError> {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::PollExceeded) => Ok(()),
+        Some(RDKafkaErrorCode::Fatal | RDKafkaErrorCode::FencedInstanceId) => {
+            Err(unavailable(error))
+        }
+        Some(code) if is_fenced(code) => {
+            tracing::error!(%error, "kafka.fenced");
+            Err(LogError::Fenced)
+        }
+        _ if is_passing(&error) => {
+            tracing::debug!(%error, "kafka.member");
+            Ok(())
+        }
+        _ => Err(unavailable(error)),
     }
 }

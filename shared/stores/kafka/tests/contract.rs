@@ -254,6 +254,38 @@ async fn what_expired_unread_is_a_gap() {
     assert_eq!(assigned(&mut *newcomer).await.gaps, [], "who never was there has lost nothing");
 }
 
+/// A topic made anew has other records under the same offsets: whoever reads the one before ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_made_anew_ends_its_members() {
+    let folder = tempfile::tempdir().unwrap();
+    let kafka = Kafka::start(folder.path());
+    let settings = Settings::at(&kafka.brokers());
+    KafkaLog::create_topics(&settings).await.unwrap();
+    let log = KafkaLog::open(settings.clone()).await.unwrap();
+    let record = NewRecord { partition: Some(5), value: Some("v".into()), ..NewRecord::default() };
+    assert!(log.append(Topic::Raw, vec![record.clone(); 3]).all_stored().await);
+    let mut consumer = log.join("group").unwrap();
+    let mut read = 0;
+    while read < 3 {
+        read += consumer.poll(LIMITS).await.unwrap().records.len();
+    }
+    anew(&settings).await;
+    let again = KafkaLog::open(settings).await.unwrap();
+    assert!(again.append(Topic::Raw, vec![record]).all_stored().await);
+    let until = Instant::now() + Duration::from_secs(90);
+    loop {
+        match consumer.poll(LIMITS).await {
+            Err(LogError::Misconfigured(why)) => {
+                assert!(why.contains("game-events-raw was made anew"), "{why}");
+                break;
+            }
+            Ok(polled) => assert_eq!(polled.records, [], "of another topic"),
+            Err(error) => assert!(Instant::now() < until, "{error}"),
+        }
+        assert!(Instant::now() < until, "it reads on");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_under_one_name_the_later_one_goes_on() {
     let folder = tempfile::tempdir().unwrap();

@@ -158,7 +158,7 @@ impl Worker {
                     self.anew |= reply.send(polled).is_err();
                 }
                 Ok(Request::Commit(transaction, reply)) => {
-                    let result = self.commit(&transaction);
+                    let result = self.commit(transaction);
                     self.anew |= result.is_err();
                     _ = reply.send(result);
                 }
@@ -428,7 +428,7 @@ impl Worker {
         self.consumer.incremental_assign(&starts).map_err(unavailable)
     }
 
-    fn commit(&mut self, transaction: &Transaction) -> Result<(), LogError> {
+    fn commit(&mut self, transaction: Transaction) -> Result<(), LogError> {
         let Some(polled_as) = self.in_hand.take() else { return Err(LogError::Fenced) };
         let heard = self.changes().heard();
         let (news, lost) = (!heard.is_empty(), heard.iter().any(|change| change.lost));

@@ -81,5 +81,6 @@ resource "aws_msk_topic" "topic" {
     "unclean.leader.election.enable" = "false"
     "cleanup.policy"                 = "delete"
     "max.message.bytes"              = tostring(each.value.max_message_bytes)
+    "message.timestamp.type"         = each.value.timestamp_type
   })
 }

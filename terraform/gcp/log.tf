@@ -66,6 +66,7 @@ resource "google_managed_kafka_topic" "topic" {
     "unclean.leader.election.enable" = "false"
     "cleanup.policy"                 = "delete"
     "max.message.bytes"              = tostring(each.value.max_message_bytes)
+    "message.timestamp.type"         = each.value.timestamp_type
   }
 
   deletion_policy = var.deletion_protection ? "PREVENT" : "DELETE"

@@ -5,6 +5,7 @@ mod delivered;
 mod housekeeping;
 mod judge;
 mod lag;
+mod outcome;
 mod outputs;
 mod ownership;
 pub mod platform;

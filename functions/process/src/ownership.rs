@@ -12,7 +12,7 @@ use questline_events::{
 };
 use questline_stores::{
     Record, Topic,
-    log::{Assigned, Committed, Head, LogError, Reader},
+    log::{Assigned, Committed, Gap, Head, LogError, Reader},
     warehouse::{Advance, Claim, Held, Places, Settled as Row, Warehouse, WarehouseError},
 };
 use serde::{Deserialize, Serialize};
@@ -42,13 +42,14 @@ pub(crate) struct Metadata {
 pub(crate) struct Reach {
     pub(crate) first_offset: i64,
     pub(crate) next_offset: i64,
-    pub(crate) newest_ms: i64,
+    /// None where nothing was read.
+    pub(crate) newest_ms: Option<i64>,
 }
 
 pub(crate) fn reach(records: &[Record]) -> BTreeMap<u32, Reach> {
     let mut reach = BTreeMap::<u32, Reach>::new();
     for record in records {
-        let (first_offset, newest_ms) = (record.offset, record.timestamp_ms);
+        let (first_offset, newest_ms) = (record.offset, Some(record.timestamp_ms));
         let next_offset = first_offset + 1;
         reach
             .entry(record.partition)
@@ -57,6 +58,34 @@ pub(crate) fn reach(records: &[Record]) -> BTreeMap<u32, Reach> {
                 known.newest_ms = known.newest_ms.max(newest_ms);
             })
             .or_insert(Reach { first_offset, next_offset, newest_ms });
+    }
+    reach
+}
+
+/// Takes into a batch's reach what expired next to its records.
+pub(crate) fn widen(reach: &mut BTreeMap<u32, Reach>, gaps: &[Gap]) {
+    for Gap { partition, offsets } in gaps {
+        let Some(known) = reach.get_mut(partition) else { continue };
+        if offsets.end <= known.first_offset {
+            known.first_offset = offsets.start.min(known.first_offset);
+        } else if offsets.start == known.next_offset {
+            known.next_offset = offsets.end;
+        }
+    }
+}
+
+/// How far one goes on partitions of which there is nothing to be read.
+pub(crate) fn past<'g>(gaps: impl Iterator<Item = &'g Gap>) -> BTreeMap<u32, Reach> {
+    let mut reach = BTreeMap::<u32, Reach>::new();
+    for Gap { partition, offsets } in gaps {
+        let (first_offset, next_offset) = (offsets.start, offsets.end);
+        reach
+            .entry(*partition)
+            .and_modify(|known| {
+                known.first_offset = known.first_offset.min(first_offset);
+                known.next_offset = known.next_offset.max(next_offset);
+            })
+            .or_insert(Reach { first_offset, next_offset, newest_ms: None });
     }
     reach
 }
@@ -146,6 +175,14 @@ impl Settled {
         })
     }
 
+    /// Before which offset the tables have what the ledger is to say of a partition, although the
+    /// log's offsets may be behind it.
+    pub(crate) fn counted(&self, partition: u32) -> i64 {
+        let held = self.0.get(&partition).into_iter().flat_map(|known| &known.held);
+        let counted = held.filter(|held| !held.missing.ledger).map(|held| held.until);
+        counted.max().unwrap_or_default()
+    }
+
     /// How far a batch moves on: never back.
     pub(crate) fn positions(&self, reach: &BTreeMap<u32, Reach>) -> Vec<Advance> {
         let advance = |(partition, reach): (&u32, &Reach)| {
@@ -184,10 +221,11 @@ impl Settled {
     ) -> Vec<(u32, i64, Metadata)> {
         let commit = |(partition, reach): (&u32, &Reach)| {
             let beyond = |held: &&Held| held.until > reach.next_offset;
+            let newest = self.0.get(partition).and_then(|known| known.committed.newest_ms);
             let known = self.0.get(partition).map_or(&[][..], |known| &known.held);
             let metadata = Metadata {
                 version: version.to_owned(),
-                newest_ms: Some(reach.newest_ms),
+                newest_ms: reach.newest_ms.or(newest),
                 declared: None,
                 held: known.iter().filter(beyond).copied().collect(),
             };
@@ -273,7 +311,58 @@ pub(crate) async fn rebuild(
             }
         }
     };
-    reader.scan(Topic::Enriched, &partitions, oldest - span, &mut take).await?;
+    // What a foreign record says of its time may be anything: there is none before 1970.
+    reader.scan(Topic::Enriched, &partitions, (oldest - span).max(0), &mut take).await?;
     window.commit();
     Ok(taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+
+    /// A log that takes no moment before 1970, as Kafka.
+    struct Since1970;
+
+    #[async_trait]
+    impl Reader for Since1970 {
+        fn log_id(&self) -> &'static str {
+            "log"
+        }
+
+        async fn ends(&self, _: Topic) -> Result<Vec<i64>, LogError> {
+            Ok(Vec::new())
+        }
+
+        async fn committed(&self, _: &str) -> Result<Vec<Option<i64>>, LogError> {
+            Ok(Vec::new())
+        }
+
+        async fn scan(
+            &self,
+            _: Topic,
+            _: &[u32],
+            since_ms: i64,
+            _: &mut (dyn for<'h> FnMut(&'h Head) + Send),
+        ) -> Result<(), LogError> {
+            let refused = || LogError::Unavailable(since_ms.to_string().into());
+            (since_ms >= 0).then_some(()).ok_or_else(refused)
+        }
+
+        async fn record(&self, _: u32, _: i64) -> Result<Option<Record>, LogError> {
+            Ok(None)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_record_without_a_time_stops_no_partition() {
+        let metadata = Metadata { newest_ms: Some(0), ..Metadata::default() };
+        let known = Partition { committed: metadata, ..Partition::default() };
+        let settled = Settled(HashMap::from([(5, known)]));
+        let assigned = [Assigned { partition: 5, next_offset: 1, metadata: String::new() }];
+        let rebuilt = rebuild(&mut Window::default(), &Since1970, &settled, &assigned).await;
+        assert!(matches!(rebuilt, Ok(0)), "{rebuilt:?}");
+    }
 }

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 use questline_environment::Rulebook;
 use questline_events::{
-    batch::{Batch, Context, Totals},
+    batch::{Batch, Context},
     brake::Brake,
     ledger::{Counts, Hop, Row},
     limits::BATCH_LINGER,
@@ -29,8 +29,9 @@ use tokio::time::Instant;
 use crate::{
     housekeeping::Housekeeping,
     judge::{count, judge},
+    outcome::{Done, Ended, Judged, Written},
     outputs,
-    ownership::{self, Metadata, Reach, Settled, reach, rebuild},
+    ownership::{self, Metadata, Reach, Settled, past, reach, rebuild, widen},
     traces,
 };
 
@@ -56,20 +57,6 @@ pub struct Processor {
     housekeeping: Housekeeping,
     /// Ledger rows that go with the next write.
     ledger_rows: Vec<Row>,
-}
-
-/// Why an attempt is not made again.
-enum Ended {
-    /// The process is asked to stop.
-    Stopped,
-    /// No attempt will ever succeed.
-    Fatal(anyhow::Error),
-}
-
-impl From<anyhow::Error> for Ended {
-    fn from(error: anyhow::Error) -> Self {
-        Self::Fatal(error)
-    }
 }
 
 impl Processor {
@@ -168,8 +155,18 @@ impl Processor {
         if !polled.assigned.is_empty() {
             self.take_over(&polled.assigned).await?;
         }
-        self.note_gaps(&polled.gaps);
-        self.batches(consumer, &polled.records).await?;
+        let Polled { records, gaps, passed, .. } = polled;
+        let read: HashSet<u32> = records.iter().map(|record| record.partition).collect();
+        let (among, alone): (Vec<_>, Vec<_>) =
+            gaps.into_iter().partition(|gap| read.contains(&gap.partition));
+        self.note_gaps(&among);
+        let done = self.batches(consumer, &records, &among).await?;
+        let reach = past(alone.iter().chain(&passed));
+        if done == Done::Committed && !reach.is_empty() {
+            // Nothing is read of these: what expired is counted with the move.
+            self.note_gaps(&alone);
+            self.batch(consumer, &[], reach).await?;
+        }
         self.housekeep().await
     }
 
@@ -214,11 +211,15 @@ impl Processor {
         Ok(())
     }
 
-    /// Records that expired unread are counted, never passed over in silence.
+    /// Records that expired unread are counted, never passed over in silence, and once: what the tables
+    /// had before the log was told of it, they have.
     fn note_gaps(&mut self, gaps: &[Gap]) {
         for gap in gaps {
-            let expired = gap.offsets.end - gap.offsets.start;
-            let (from, to) = (gap.offsets.start, gap.offsets.end);
+            let from = gap.offsets.start.max(self.settled.counted(gap.partition));
+            let (to, expired) = (gap.offsets.end, gap.offsets.end - from);
+            if expired <= 0 {
+                continue;
+            }
             tracing::error!(partition = gap.partition, from, to, "process.expired");
             self.metrics.process_expired.inc_by(expired.unsigned_abs());
             self.ledger_rows.push(Row {
@@ -239,13 +240,19 @@ impl Processor {
         &mut self,
         consumer: &mut dyn Consumer,
         mut records: &[Record],
-    ) -> Result<(), Ended> {
+        mut gaps: &[Gap],
+    ) -> Result<Done, Ended> {
         let mut most = records.len();
         while !records.is_empty() {
             let (batch, rest) = records.split_at(most.min(records.len()));
-            match self.batch(consumer, batch).await? {
-                Done::Committed => records = rest,
-                Done::Lost => return Ok(()),
+            let mut reach = reach(batch);
+            widen(&mut reach, gaps);
+            match self.batch(consumer, batch, reach).await? {
+                Done::Committed => {
+                    records = rest;
+                    gaps = &[];
+                }
+                Done::Lost => return Ok(Done::Lost),
                 Done::TooLarge if batch.len() > 1 => most = batch.len() / 2,
                 Done::TooLarge => {
                     let Record { partition, offset, .. } = batch[0];
@@ -254,7 +261,7 @@ impl Processor {
                 }
             }
         }
-        Ok(())
+        Ok(Done::Committed)
     }
 
     /// One batch, through both transactions.
@@ -262,9 +269,9 @@ impl Processor {
         &mut self,
         consumer: &mut dyn Consumer,
         records: &[Record],
+        reach: BTreeMap<u32, Reach>,
     ) -> Result<Done, Ended> {
         let brake = self.brake.clone();
-        let reach = reach(records);
         let mut refused = HashSet::new();
         loop {
             let Judged { mut rows, row_records, produced, totals } =
@@ -272,6 +279,10 @@ impl Processor {
             let declared = self.declare(consumer, &mut rows, &reach).await?;
             if declared != Done::Committed {
                 self.undo(brake);
+                if declared == Done::Lost {
+                    // What has expired is told again with the partitions.
+                    self.ledger_rows.clear();
+                }
                 return Ok(declared);
             }
             let positions = rows.positions.clone();
@@ -439,48 +450,5 @@ impl Processor {
     fn observe(&self, phase: &str, since: Instant) {
         let took = since.elapsed().as_secs_f64();
         self.metrics.process_duration.get_or_create(&phase.into()).observe(took);
-    }
-}
-
-/// How far a batch came.
-#[derive(PartialEq, Eq)]
-enum Done {
-    Committed,
-    /// The log did not take it, and assigns the partitions again.
-    Lost,
-    /// The warehouse takes only less at a time.
-    TooLarge,
-}
-
-/// What a batch came to.
-struct Judged {
-    rows: Rows,
-    /// The record of each row of events.
-    row_records: Vec<usize>,
-    produced: Vec<(Topic, NewRecord)>,
-    totals: Totals,
-}
-
-/// How a write ended without having been made.
-enum Written {
-    Refused(Vec<usize>),
-    Fenced,
-    Ended(Ended),
-}
-
-impl From<Ended> for Written {
-    fn from(ended: Ended) -> Self {
-        Self::Ended(ended)
-    }
-}
-
-impl From<Written> for Ended {
-    fn from(written: Written) -> Self {
-        match written {
-            Written::Ended(ended) => ended,
-            Written::Refused(_) | Written::Fenced => {
-                Self::Fatal(anyhow::anyhow!("the warehouse refuses our own rows"))
-            }
-        }
     }
 }

@@ -149,6 +149,8 @@ async fn records_that_expired_unread_are_counted() {
     stage.append("app", [event("kept")]).await;
     let in_eight_days = questline_runtime::clock::now_micros() / 1_000 + 8 * 86_400_000;
     stage.log.expire(in_eight_days).await.unwrap();
+    // Told again, it is not counted again.
+    stage.commits.before.store(1, Ordering::SeqCst);
     stage.process().await;
     let ids = "SELECT event_id FROM events ORDER BY source_offset";
     assert_eq!(stage.rows(ids).await, r#"[["read"],["kept"]]"#);

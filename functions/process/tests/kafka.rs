@@ -23,7 +23,9 @@ use questline_stores::{
 use questline_testing::{Kafka, long, seed};
 use questline_warehouse_duckdb::DuckdbWarehouse;
 use rdkafka::{
-    ClientConfig,
+    ClientConfig, Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions},
+    client::DefaultClientContext,
     message::{Header, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
@@ -100,6 +102,41 @@ async fn the_largest_records_become_letters_that_fit() {
     assert_eq!(stage.rows("SELECT event_id FROM events").await, r#"[["good"]]"#);
     let log = KafkaLog::open(Settings::at(&kafka.brokers())).await.unwrap();
     assert_eq!(count(&log, Topic::Dlq).await, 2);
+}
+
+/// The end of a partition may hold the mark of somebody's transaction, or have expired before anybody
+/// read it: either way it is reached, and nothing is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ends_without_a_record_are_reached() {
+    const PATIENCE: Duration = Duration::from_secs(20);
+    let folder = tempfile::tempdir().unwrap();
+    let kafka = Kafka::start(&folder.path().join("kafka"));
+    let stage = stage(&kafka, folder.path()).await;
+    let mut foreign = ClientConfig::new();
+    foreign.set("bootstrap.servers", kafka.brokers()).set("transactional.id", "another");
+    let foreign: BaseProducer = foreign.create().unwrap();
+    foreign.init_transactions(PATIENCE).unwrap();
+    foreign.begin_transaction().unwrap();
+    let good = event("good").into_bytes();
+    for partition in [5, 9] {
+        let headers = OwnedHeaders::new().insert(Header { key: "app_id", value: Some("app") });
+        let record = BaseRecord::<(), _>::to(Topic::Raw.name()).partition(partition);
+        assert!(foreign.send(record.headers(headers).payload(&good)).is_ok());
+    }
+    foreign.flush(PATIENCE).unwrap();
+    foreign.commit_transaction(PATIENCE).unwrap();
+    // A record and a mark each, which is written after the answer.
+    while stage.records(Topic::Raw).await < 4 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", kafka.brokers()).create().unwrap();
+    let mut expired = TopicPartitionList::new();
+    expired.add_partition_offset(Topic::Raw.name(), 9, Offset::End).unwrap();
+    admin.delete_records(&expired, &AdminOptions::new()).await.unwrap();
+    stage.process().await;
+    assert_eq!(stage.rows("SELECT event_id FROM events").await, r#"[["good"]]"#);
+    assert_eq!(stage.metrics.process_expired.get(), 0);
 }
 
 /// Committed records of a topic.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::limits::HEADERS_BYTES;
+use crate::limits::{HEADERS_BYTES, OWN_HEADERS_BYTES};
 
 /// The app that the write key belongs to.
 pub const APP_ID: &str = "app_id";
@@ -43,6 +43,29 @@ pub const FAILED_AT: &str = "failed_at";
 /// On dead letters: the release that wrote it.
 pub const FUNCTION_VERSION: &str = "function_version";
 
+/// Those that the pipeline itself leans on, which have room of their own.
+const OWN: [&str; 19] = [
+    APP_ID,
+    RECEIVED_AT,
+    CLIENT_IP,
+    SENT_AT,
+    S2S,
+    INGEST,
+    TRACEPARENT,
+    KIND,
+    ATTEMPTS,
+    REPROCESSED_AT,
+    LETTER,
+    RUN,
+    IDENTITY,
+    REASON,
+    DETAIL,
+    HELD,
+    SOURCE,
+    FAILED_AT,
+    FUNCTION_VERSION,
+];
+
 /// A record's headers as one block of bytes: length, name, length, value, and so on. Records of a
 /// request share a block, so that it is written, compared and read once for all of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,9 +73,11 @@ pub struct Block<'a>(pub &'a [u8]);
 
 impl<'a> Block<'a> {
     /// Appends one header to a block. Names and values of more than 64 KiB are cut; a block that is
-    /// full takes no more.
+    /// full takes no more of others' headers.
     pub fn push(block: &mut Vec<u8>, name: &str, value: &[u8]) {
-        if block.len() > HEADERS_BYTES {
+        let bytes = block.len() + name.len() + value.len();
+        let own = || bytes <= HEADERS_BYTES + OWN_HEADERS_BYTES && OWN.contains(&name);
+        if bytes > HEADERS_BYTES && !own() {
             return;
         }
         for part in [name.as_bytes(), value] {
@@ -159,6 +184,24 @@ mod tests {
         for end in 0..bytes.len() {
             assert!(Block(&bytes[..end]).iter().count() < 3, "cut at {end}");
         }
+    }
+
+    #[test]
+    fn a_full_block_has_room_for_the_pipelines_own() {
+        let foreign = [b'x'; 60_000];
+        let mut bytes = Vec::new();
+        for _ in 0..20 {
+            Block::push(&mut bytes, "foreign", &foreign);
+        }
+        Block::push(&mut bytes, LETTER, b"log/5/7");
+        Block::push(&mut bytes, ATTEMPTS, b"2");
+        // Read again, as from a log.
+        let again = Block(&bytes).iter().collect::<Vec<_>>();
+        let again = block(&again);
+        assert!(again.len() <= HEADERS_BYTES + OWN_HEADERS_BYTES, "{}", again.len());
+        let envelope = Envelope::read(Block(&again), 0);
+        assert_eq!((envelope.letter, envelope.attempts), (Some("log/5/7"), 2));
+        assert!(Block(&again).iter().any(|(name, _)| name == "foreign"));
     }
 
     #[test]

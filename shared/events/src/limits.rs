@@ -87,9 +87,9 @@ pub const DRAIN_BYTES: usize = 8 << 20;
 /// Bytes waiting for the log before an append is refused at once: backpressure, not memory.
 pub const APPEND_QUEUE_BYTES: usize = 64 << 20;
 /// Bytes that a consumer of Kafka fetches ahead of processing: about one batch.
-pub const FETCH_QUEUE_BYTES: usize = 8 << 20;
+pub const FETCH_QUEUE_BYTES: usize = 4 << 20;
 /// Bytes of one answer to a consumer of Kafka, as they are packed.
-pub const FETCH_BYTES: usize = 2 << 20;
+pub const FETCH_BYTES: usize = 512 << 10;
 /// Bytes of a dead letter: a record as large as the raw topic takes, and its headers.
 pub const LETTER_BYTES: usize = 2 << 20;
 /// Bytes kept of a record's value. A topic's limit is on what is packed: what unpacks to more is no
@@ -99,6 +99,9 @@ pub const RECORD_BYTES: usize = 1 << 20;
 pub const KEY_BYTES: usize = 64 << 10;
 /// Bytes kept of a record's headers.
 pub const HEADERS_BYTES: usize = 512 << 10;
+/// Bytes beside them for the pipeline's own: a letter tells its reason, and one that was brought back
+/// which letter it is, however full of others' headers it is.
+pub const OWN_HEADERS_BYTES: usize = 64 << 10;
 /// Bytes of one durable commit of the embedded log.
 pub const COMMIT_BYTES: usize = 8 << 20;
 /// How long a commit waits for others where the one before was shared: two groups of senders that
@@ -109,7 +112,7 @@ pub const COMMIT_DELAY: Duration = Duration::from_micros(300);
 pub const BATCH_RECORDS: usize = 16_384;
 /// Bytes of one processing batch.
 pub const BATCH_BYTES: usize = 12 << 20;
-/// Records of a batch of which each table is one append.
+/// Records of a batch of which each table is one append, or of one from Kafka.
 pub const STREAM_BATCH_RECORDS: usize = 8_192;
 /// Bytes of their values; a row has some 400 bytes beside its texts.
 pub const STREAM_BATCH_BYTES: usize = 4 << 20;

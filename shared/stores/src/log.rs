@@ -155,6 +155,9 @@ pub struct Polled {
     pub assigned: Vec<Assigned>,
     /// Ranges of offsets that expired before they were read.
     pub gaps: Vec<Gap>,
+    /// Ranges of offsets that hold no record, on partitions of which this poll has none: to be
+    /// committed, for no record may ever come that takes the group there.
+    pub passed: Vec<Gap>,
     /// Records in the order of each partition.
     pub records: Vec<Record>,
 }

@@ -27,6 +27,17 @@ run "topics" {
   }
 
   assert {
+    condition = {
+      for name, topic in aws_msk_topic.topic : name => jsondecode(topic.configs)["message.timestamp.type"]
+      } == {
+      game-events-raw      = "LogAppendTime"
+      game-events-enriched = "CreateTime"
+      game-events-dlq      = "CreateTime"
+    }
+    error_message = "Raw records are to have the broker's time, enriched ones theirs."
+  }
+
+  assert {
     condition = alltrue([
       for topic in aws_msk_topic.topic : topic.replication_factor == 3 &&
       jsondecode(topic.configs)["min.insync.replicas"] == "2" && jsondecode(topic.configs)["unclean.leader.election.enable"] == "false"

@@ -21,6 +21,17 @@ run "topics" {
   }
 
   assert {
+    condition = {
+      for name, topic in google_managed_kafka_topic.topic : name => topic.configs["message.timestamp.type"]
+      } == {
+      game-events-raw      = "LogAppendTime"
+      game-events-enriched = "CreateTime"
+      game-events-dlq      = "CreateTime"
+    }
+    error_message = "Raw records are to have the broker's time, enriched ones theirs."
+  }
+
+  assert {
     condition = alltrue([
       for topic in google_managed_kafka_topic.topic : topic.replication_factor == 3 &&
       topic.configs["min.insync.replicas"] == "2" && topic.configs["unclean.leader.election.enable"] == "false"

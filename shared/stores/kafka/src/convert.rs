@@ -7,10 +7,12 @@ use questline_events::{
 };
 use questline_stores::{Headers, NewRecord, Record};
 use rdkafka::{
-    message::{BorrowedMessage, Header, Headers as _, Message as _, OwnedHeaders},
+    message::{BorrowedMessage, Header, Message as _, OwnedHeaders},
     producer::BaseRecord,
     util::IntoOpaque,
 };
+
+use crate::native::each_header;
 
 /// Records of one poll while they are gathered. Keys and values lie in one buffer, and headers that
 /// equal those of the record before are shared, so that a record costs no allocation of its own.
@@ -81,9 +83,7 @@ impl Gathered {
 
 /// Appends a message's headers to a block.
 pub(crate) fn headers(message: &BorrowedMessage<'_>, block: &mut Vec<u8>) {
-    for header in message.headers().iter().flat_map(|headers| headers.iter()) {
-        Block::push(block, header.key, header.value.unwrap_or_default());
-    }
+    each_header(message, |name, value| Block::push(block, name, value));
 }
 
 /// A record on its way to a topic.

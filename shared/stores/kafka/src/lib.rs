@@ -5,10 +5,12 @@ mod client;
 mod convert;
 mod google;
 mod member;
+mod membership;
 mod native;
 mod past;
 mod reader;
 mod settings;
+mod tails;
 mod topics;
 mod transaction;
 
@@ -179,7 +181,7 @@ impl Reader for KafkaLog {
 #[async_trait]
 impl Log for KafkaLog {
     fn join(&self, group: &str) -> Result<Box<dyn Consumer>, LogError> {
-        Ok(Box::new(member::Member::join(&self.settings, &self.context, group)?))
+        Ok(Box::new(member::Member::join(&self.settings, &self.context, group, &self.log_id)?))
     }
 
     async fn close(&self) {

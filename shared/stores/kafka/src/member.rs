@@ -2,41 +2,39 @@
 //!
 //! The brokers take a member for dead that polls too seldom, and a batch may take long; so the
 //! thread goes on polling between batches, and keeps what it gets for the next one. Partitions are
-//! not paused for that: librdkafka would throw away what it has fetched ahead, and fetch it again.
+//! not paused for that, as librdkafka would throw away what it has fetched ahead, and fetch it again:
+//! only when as much is kept as a batch may have.
 //! A change of ownership is taken note of when the brokers tell it, and takes effect when the
 //! processor polls again: the batch in hand is committed or abandoned before its partitions go, and
 //! the others wait for that as long as `max.poll.interval.ms` allows.
 
 use std::{
-    collections::VecDeque,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
+    sync::{atomic::Ordering, mpsc},
     thread,
     time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
+use questline_events::limits::{FETCH_QUEUE_BYTES, STREAM_BATCH_BYTES, STREAM_BATCH_RECORDS};
 use questline_stores::{
     Topic,
     log::{Assigned, Consumer, Gap, LogError, PollLimits, Polled, Transaction},
 };
 use rdkafka::{
     Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer as _, ConsumerContext, ConsumerGroupMetadata},
-    error::{KafkaError, RDKafkaErrorCode},
+    consumer::{Consumer as _, ConsumerGroupMetadata},
     message::Message as _,
-    types::RDKafkaRespErr,
 };
 use tokio::sync::oneshot;
 
 use crate::{
-    client::{Context, is_fenced, sign_in, unavailable},
+    client::{Context, unavailable},
     convert::Gathered,
-    reader::{PATIENCE, bounds, committed, is_passing, number, patiently},
+    membership::{Changes, Client, Membership, passing},
+    native::keep_little_free,
+    reader::{Onlooker, PATIENCE, bounds, committed, number},
     settings::{SESSION, Settings},
+    tails::{Tail, Tails},
     transaction::Committer,
 };
 
@@ -61,21 +59,27 @@ impl Member {
         settings: &Settings,
         context: &Context,
         group: &str,
+        log_id: &str,
     ) -> Result<Self, LogError> {
+        keep_little_free();
         let membership = Membership {
             settings: settings.clone(),
             context: context.clone(),
             group: group.to_owned(),
+            log_id: log_id.to_owned(),
         };
         let worker = Worker {
             consumer: membership.begin()?,
             membership,
             outlived: None,
+            tails: Tails::new(Onlooker::new(settings.clone(), context.clone())),
             committer: Committer::new(settings.clone(), context.clone(), group),
             positions: vec![None; Topic::Raw.partitions() as usize],
             gathered: Gathered::default(),
             gaps: Vec::new(),
             in_hand: None,
+            paused: false,
+            doubted: false,
             anew: false,
         };
         let (requests, inbox) = mpsc::channel();
@@ -94,7 +98,9 @@ impl Member {
         if let Some(requests) = &self.requests {
             _ = requests.send(request(reply));
         }
-        answer.await.unwrap_or_else(|closed| Err(LogError::Unavailable(closed.into())))
+        // A thread that has ended does not begin again.
+        let gone = || LogError::Misconfigured("the thread of its member has ended".to_owned());
+        answer.await.unwrap_or_else(|_| Err(gone()))
     }
 }
 
@@ -119,85 +125,12 @@ impl Consumer for Member {
     }
 }
 
-/// What the brokers have said about ownership, and has not taken effect yet.
-#[derive(Default)]
-pub(crate) struct Changes {
-    heard: Mutex<VecDeque<Change>>,
-    /// Nobody polls any more: what is to go goes at once.
-    ending: AtomicBool,
-}
-
-struct Change {
-    gained: bool,
-    /// The session had ended: others have had these partitions since.
-    lost: bool,
-    partitions: TopicPartitionList,
-}
-
-impl ConsumerContext for Context<Changes> {
-    fn rebalance(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        event: RDKafkaRespErr,
-        partitions: &mut TopicPartitionList,
-    ) {
-        if self.role.ending.load(Ordering::Acquire) {
-            // Closing waits for this; an error leaves nothing that could be waited for.
-            _ = consumer.incremental_unassign(partitions);
-            return;
-        }
-        let change = Change {
-            gained: event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS,
-            lost: consumer.assignment_lost(),
-            partitions: partitions.clone(),
-        };
-        self.role.heard().push_back(change);
-    }
-}
-
-impl Changes {
-    fn heard(&self) -> MutexGuard<'_, VecDeque<Change>> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What a member joins with.
-struct Membership {
-    settings: Settings,
-    context: Context,
-    group: String,
-}
-
-impl Membership {
-    fn begin(&self) -> Result<Client, LogError> {
-        let client: Client = self
-            .settings
-            .member(&self.group)
-            .create_with_context(self.context.of(Changes::default()))
-            .map_err(unavailable)?;
-        sign_in(&self.context.token, client.client());
-        client.subscribe(&[Topic::Raw.name()]).map_err(unavailable)?;
-        Ok(client)
-    }
-
-    /// Whether the group has a member under our name.
-    fn is_taken(&self, client: &Client) -> Result<bool, LogError> {
-        let Some(name) = &self.settings.instance else { return Ok(false) };
-        let group = patiently(|| client.client().fetch_group_list(Some(&self.group), PATIENCE))?;
-        // The brokers call a member by its name and an id of theirs.
-        let ours = |id: &str| id.strip_prefix(name).is_some_and(|id| id.starts_with('-'));
-        let mut members = group.groups().iter().flat_map(|group| group.members());
-        Ok(members.any(|member| ours(member.id())))
-    }
-}
-
-type Client = BaseConsumer<Context<Changes>>;
-
 struct Worker {
     consumer: Client,
     membership: Membership,
     /// Since when the brokers have taken us for one that another has replaced.
     outlived: Option<Instant>,
+    tails: Tails,
     committer: Committer,
     /// The next offset of each partition; none where it is not ours.
     positions: Vec<Option<i64>>,
@@ -206,6 +139,10 @@ struct Worker {
     gaps: Vec<Gap>,
     /// As what member the batch in hand was polled.
     in_hand: Option<ConsumerGroupMetadata>,
+    /// The brokers are asked for no more until the next poll.
+    paused: bool,
+    /// A record came that is before where we are: perhaps the topic was made anew.
+    doubted: bool,
     /// Nothing in hand counts any more: begin again where the group has committed.
     anew: bool,
 }
@@ -221,7 +158,7 @@ impl Worker {
                     self.anew |= reply.send(polled).is_err();
                 }
                 Ok(Request::Commit(transaction, reply)) => {
-                    let result = self.commit(&transaction);
+                    let result = self.commit(transaction);
                     self.anew |= result.is_err();
                     _ = reply.send(result);
                 }
@@ -253,11 +190,18 @@ impl Worker {
     }
 
     fn poll(&mut self, limits: PollLimits) -> Result<Polled, LogError> {
+        // What librdkafka has of it lies beside it: a batch is smaller than the embedded log's.
+        let limits = PollLimits {
+            records: limits.records.min(STREAM_BATCH_RECORDS),
+            bytes: limits.bytes.min(STREAM_BATCH_BYTES),
+            ..limits
+        };
         self.in_hand = None;
         let mut polled = Polled::default();
         if self.consumer.client().fatal_error().is_some() {
             self.join_again(&mut polled)?;
         }
+        self.pause(false)?;
         self.committer.begin()?;
         if std::mem::take(&mut self.anew) {
             self.begin_anew(&mut polled)?;
@@ -285,12 +229,44 @@ impl Worker {
                 until = Instant::now() + limits.linger;
             }
         }
-        if self.gathered.len() > 0 {
-            self.in_hand = self.consumer.group_metadata();
+        if self.doubted {
+            self.membership.is_same_topic(&self.consumer)?;
+            self.doubted = false;
+        }
+        let behind = self.gathered.len() >= limits.records || self.gathered.bytes() >= limits.bytes;
+        if !behind && polled.assigned.is_empty() && !self.has_news() {
+            self.pass_tails(&mut polled);
         }
         polled.gaps.append(&mut self.gaps);
         polled.records = std::mem::take(&mut self.gathered).into_records();
+        let Polled { records, gaps, passed, .. } = &polled;
+        if !(records.is_empty() && gaps.is_empty() && passed.is_empty()) {
+            self.in_hand = self.consumer.group_metadata();
+        }
         Ok(polled)
+    }
+
+    /// Goes on beyond ends of partitions where there is no record. What cannot be asked now is asked
+    /// the next time.
+    fn pass_tails(&mut self, polled: &mut Polled) {
+        let tails = match self.tails.look(&self.consumer, &self.positions) {
+            Ok(tails) => tails,
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "kafka.tails");
+                return;
+            }
+        };
+        for Tail { partition, position, kept, end } in tails {
+            if let Some(Some(at)) = self.positions.get_mut(partition as usize) {
+                *at = end;
+            }
+            if position < kept {
+                self.gaps.push(Gap { partition, offsets: position..kept });
+            }
+            if kept < end {
+                polled.passed.push(Gap { partition, offsets: kept..end });
+            }
+        }
     }
 
     /// The brokers say that our name is another's. Whoever has it stays, and a new producer of ours
@@ -312,6 +288,7 @@ impl Worker {
         self.let_go();
         self.consumer = self.membership.begin()?;
         (self.gathered, self.anew, self.outlived) = (Gathered::default(), false, None);
+        self.paused = false;
         self.gaps.clear();
         let ours = self.ours();
         self.give_up(&ours, polled);
@@ -331,6 +308,7 @@ impl Worker {
         };
         let (expected, offset) = (*position, message.offset());
         if offset < expected {
+            self.doubted = true;
             return Ok(());
         }
         *position = offset + 1;
@@ -406,6 +384,7 @@ impl Worker {
         if partitions.is_empty() {
             return Ok(starts);
         }
+        self.membership.is_same_topic(&self.consumer)?;
         let (found, kept) = (committed(&self.consumer, partitions)?, self.first_kept()?);
         for element in found.elements() {
             let partition = element.partition().unsigned_abs();
@@ -413,7 +392,12 @@ impl Worker {
             // A group that never committed begins at the earliest record: no gap, no loss.
             let next_offset = match element.offset() {
                 Offset::Offset(offset) => offset,
-                _ => first,
+                _ => {
+                    if first > 0 {
+                        polled.passed.push(Gap { partition, offsets: first..first });
+                    }
+                    first
+                }
             };
             if next_offset < first {
                 polled.gaps.push(Gap { partition, offsets: next_offset..first });
@@ -444,7 +428,7 @@ impl Worker {
         self.consumer.incremental_assign(&starts).map_err(unavailable)
     }
 
-    fn commit(&mut self, transaction: &Transaction) -> Result<(), LogError> {
+    fn commit(&mut self, transaction: Transaction) -> Result<(), LogError> {
         let Some(polled_as) = self.in_hand.take() else { return Err(LogError::Fenced) };
         let heard = self.changes().heard();
         let (news, lost) = (!heard.is_empty(), heard.iter().any(|change| change.lost));
@@ -462,32 +446,44 @@ impl Worker {
         Ok(())
     }
 
+    /// Has the brokers send no more of what is ours, or go on.
+    fn pause(&mut self, paused: bool) -> Result<(), LogError> {
+        if paused == self.paused {
+            return Ok(());
+        }
+        let assigned = self.consumer.assignment().map_err(unavailable)?;
+        let done =
+            if paused { self.consumer.pause(&assigned) } else { self.consumer.resume(&assigned) };
+        done.map_err(unavailable)?;
+        self.paused = paused;
+        Ok(())
+    }
+
     /// The processor is at work: heartbeats and news go on.
     fn keep_alive(&mut self) {
         self.committer.tick();
-        if let Err(error) = self.look(Duration::ZERO) {
+        let (records, bytes) = (self.gathered.len(), self.gathered.bytes());
+        let full = records >= STREAM_BATCH_RECORDS || bytes >= FETCH_QUEUE_BYTES;
+        let looked = self.pause(full).and_then(|()| self.look(Duration::ZERO));
+        if let Err(error) = looked {
             tracing::debug!(error = &error as &dyn std::error::Error, "kafka.member");
             self.anew = true;
         }
     }
 }
 
-/// A broker that is away comes back, and whether somebody has our name for good the next poll finds
-/// out; whoever has our rights stays.
-fn passing(error: KafkaError) -> Result<(), LogError> {
-    match error.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::PollExceeded) => Ok(()),
-        Some(RDKafkaErrorCode::Fatal | RDKafkaErrorCode::FencedInstanceId) => {
-            Err(unavailable(error))
-        }
-        Some(code) if is_fenced(code) => {
-            tracing::error!(%error, "kafka.fenced");
-            Err(LogError::Fenced)
-        }
-        _ if is_passing(&error) => {
-            tracing::debug!(%error, "kafka.member");
-            Ok(())
-        }
-        _ => Err(unavailable(error)),
+#[cfg(test)]
+mod tests {
+    use questline_stores::contract::log::LIMITS;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_thread_that_is_gone_is_not_waited_for() {
+        let (requests, inbox) = mpsc::channel();
+        drop(inbox);
+        let mut member = Member { requests: Some(requests), thread: None };
+        let polled = member.poll(LIMITS).await;
+        assert!(matches!(polled, Err(LogError::Misconfigured(_))), "{polled:?}");
     }
 }

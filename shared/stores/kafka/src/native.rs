@@ -1,6 +1,6 @@
 //! What librdkafka does and `rdkafka` does not hand out: the id of a topic, by which a topic made
-//! anew is told from the one before, a flush, and a client's token. The one place of the project
-//! that calls C.
+//! anew is told from the one before, a flush, a client's token, and headers of any name; and how much
+//! memory its threads hold. The one place of the project that calls C.
 #![expect(unsafe_code, reason = "there is no safe binding yet")]
 
 use std::{
@@ -11,6 +11,7 @@ use std::{
 use rdkafka::{
     bindings as c,
     client::{Client, ClientContext, OAuthToken},
+    message::BorrowedMessage,
 };
 
 /// Sends what lingers, and waits until nothing is on its way; `false` if that takes longer.
@@ -47,6 +48,59 @@ pub(crate) fn set_token<C: ClientContext>(
             return Ok(());
         }
         Err(CStr::from_ptr(why.as_ptr()).to_string_lossy().into_owned())
+    }
+}
+
+/// Has the C library keep little of what was freed: with its own numbers each of many threads of
+/// librdkafka and of a warehouse has a heap of its own, and what was unpacked once stays in all of
+/// them.
+pub(crate) fn keep_little_free() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        unsafe extern "C" {
+            safe fn mallopt(parameter: std::ffi::c_int, value: std::ffi::c_int) -> std::ffi::c_int;
+        }
+        /// As malloc.h has them: heaps, free bytes at a heap's end, bytes that have pages of their
+        /// own.
+        const NUMBERS: [(std::ffi::c_int, std::ffi::c_int); 3] =
+            [(-8, 2), (-1, 128 << 10), (-3, 128 << 10)];
+        for (parameter, value) in NUMBERS {
+            // What it does not take stays as it was.
+            mallopt(parameter, value);
+        }
+    }
+}
+
+/// Shows the headers of a message in order. `rdkafka` takes it for granted that names are UTF-8, and
+/// panics where a foreign one is not: here it gets replacement characters.
+pub(crate) fn each_header(message: &BorrowedMessage<'_>, mut show: impl FnMut(&str, &[u8])) {
+    const FOUND: c::rd_kafka_resp_err_t = c::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR;
+    let mut headers = std::ptr::null_mut();
+    // SAFETY: the message outlives the calls, and what they give belongs to it and is read here;
+    // names end with a zero; a value that is not null has the length that is told.
+    unsafe {
+        if c::rd_kafka_message_headers(message.ptr(), &raw mut headers) != FOUND {
+            return;
+        }
+        for place in 0.. {
+            let (mut name, mut value, mut length) = (std::ptr::null(), std::ptr::null(), 0);
+            let found = c::rd_kafka_header_get_all(
+                headers,
+                place,
+                &raw mut name,
+                &raw mut value,
+                &raw mut length,
+            );
+            if found != FOUND {
+                return;
+            }
+            let value: &[u8] = if value.is_null() {
+                &[]
+            } else {
+                std::slice::from_raw_parts(value.cast(), length)
+            };
+            show(&CStr::from_ptr(name).to_string_lossy(), value);
+        }
     }
 }
 
@@ -102,5 +156,59 @@ unsafe fn described(event: *mut c::rd_kafka_event_t) -> Option<String> {
         }
         let text = c::rd_kafka_Uuid_base64str(c::rd_kafka_TopicDescription_topic_id(topic));
         (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use questline_stores::{contract::log::LIMITS, log::Log as _};
+    use questline_testing::Kafka;
+    use rdkafka::producer::{BaseProducer, Producer as _};
+
+    use super::*;
+    use crate::{KafkaLog, Settings};
+
+    /// Kafka takes any bytes for a header's name; `rdkafka` itself sends no such ones.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_foreign_header_of_any_name_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let kafka = Kafka::start(folder.path());
+        let settings = Settings::at(&kafka.brokers());
+        KafkaLog::create_topics(&settings).await.unwrap();
+        let log = KafkaLog::open(settings.clone()).await.unwrap();
+        let foreign: BaseProducer = settings.client().create().unwrap();
+        let (value, client) = (b"v", foreign.client().native_ptr());
+        // SAFETY: the arguments are pairs of a kind and what rdkafka.h asks for it, and an end; all
+        // of them outlive the call, which copies them.
+        let sent = unsafe {
+            c::rd_kafka_producev(
+                client,
+                c::rd_kafka_vtype_t::RD_KAFKA_VTYPE_TOPIC,
+                c"game-events-raw".as_ptr(),
+                c::rd_kafka_vtype_t::RD_KAFKA_VTYPE_MSGFLAGS,
+                c::RD_KAFKA_MSG_F_COPY,
+                c::rd_kafka_vtype_t::RD_KAFKA_VTYPE_VALUE,
+                value.as_ptr(),
+                value.len(),
+                c::rd_kafka_vtype_t::RD_KAFKA_VTYPE_HEADER,
+                c"\xff".as_ptr(),
+                value.as_ptr(),
+                value.len(),
+                c::rd_kafka_vtype_t::RD_KAFKA_VTYPE_HEADER,
+                c"known".as_ptr(),
+                std::ptr::null::<u8>(),
+                0_usize,
+                c::rd_kafka_vtype_t::RD_KAFKA_VTYPE_END,
+            )
+        };
+        assert_eq!(sent, c::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR);
+        foreign.flush(Duration::from_secs(20)).unwrap();
+        let mut consumer = log.join("group").unwrap();
+        let mut read = Vec::new();
+        while read.is_empty() {
+            read = consumer.poll(LIMITS).await.unwrap().records;
+        }
+        let headers: Vec<_> = read[0].headers.block().iter().collect();
+        assert_eq!(headers, [("\u{fffd}", &b"v"[..]), ("known", b"")]);
     }
 }

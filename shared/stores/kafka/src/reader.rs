@@ -248,18 +248,27 @@ fn stalled() -> LogError {
     unavailable(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut))
 }
 
-/// One bound of every partition of a topic, in one request to each broker: librdkafka takes these
-/// two for moments.
+/// One bound of every partition of a topic.
 pub(crate) fn bounds<C: ConsumerContext>(
     client: &BaseConsumer<C>,
     topic: Topic,
     bound: Offset,
 ) -> Result<Vec<i64>, LogError> {
+    patiently(|| bounds_within(PATIENCE, client, topic, bound))
+}
+
+/// The same, asked once, in one request to each broker: librdkafka takes these two for moments.
+pub(crate) fn bounds_within<C: ConsumerContext>(
+    patience: Duration,
+    client: &BaseConsumer<C>,
+    topic: Topic,
+    bound: Offset,
+) -> KafkaResult<Vec<i64>> {
     let mut asked = TopicPartitionList::with_capacity(topic.partitions() as usize);
     for partition in 0..topic.partitions() {
-        asked.add_partition_offset(topic.name(), number(partition), bound).map_err(unavailable)?;
+        asked.add_partition_offset(topic.name(), number(partition), bound)?;
     }
-    let found = patiently(|| sound(client.offsets_for_times(asked.clone(), PATIENCE)?))?;
+    let found = sound(client.offsets_for_times(asked, patience)?)?;
     let bounds = by_partition(&found, topic.partitions() as usize);
     Ok(bounds.into_iter().map(Option::unwrap_or_default).collect())
 }

@@ -2,7 +2,9 @@
 
 use std::{fmt, time::Duration};
 
-use questline_events::limits::{APPEND_QUEUE_BYTES, FETCH_BYTES, FETCH_QUEUE_BYTES, LETTER_BYTES};
+use questline_events::limits::{
+    APPEND_QUEUE_BYTES, FETCH_BYTES, FETCH_QUEUE_BYTES, LETTER_BYTES, STREAM_BATCH_RECORDS,
+};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use uuid::Uuid;
 
@@ -222,8 +224,12 @@ impl Settings {
             // A record damaged on the way is not taken for a bad event.
             .set("check.crcs", "true")
             .set("queued.max.messages.kbytes", (FETCH_QUEUE_BYTES >> 10).to_string())
+            // Each costs several hundred bytes beside its own: no more than a batch may have.
+            .set("queued.min.messages", STREAM_BATCH_RECORDS.to_string())
             // What comes in one answer is unpacked as a whole, to several times its size.
             .set("fetch.max.bytes", FETCH_BYTES.to_string())
+            // It sends none, and takes no answers that are smaller than what it would send.
+            .set("message.max.bytes", FETCH_BYTES.to_string())
             .set("max.partition.fetch.bytes", (FETCH_BYTES / 8).to_string())
             // A full queue is looked at again this soon, in milliseconds: a batch empties it.
             .set("fetch.queue.backoff.ms", "50")

@@ -22,14 +22,24 @@ const REPLICATION: i32 = 3;
 const IN_SYNC: i32 = 2;
 
 /// What a topic is configured to be, by Kafka's names.
-fn wanted(topic: Topic, in_sync: i32) -> [(&'static str, String); 5] {
+fn wanted(topic: Topic, in_sync: i32) -> [(&'static str, String); 6] {
     [
         ("retention.ms", topic.retention().as_millis().to_string()),
         ("min.insync.replicas", in_sync.to_string()),
         ("unclean.leader.election.enable", "false".to_owned()),
         ("cleanup.policy", "delete".to_owned()),
         ("max.message.bytes", message_bytes(topic).to_string()),
+        ("message.timestamp.type", clock(topic).to_owned()),
     ]
+}
+
+/// Identities age by the raw topic's time: the broker's, for one machine of many whose clock is ahead
+/// would make all others' old. Enriched records name that time.
+const fn clock(topic: Topic) -> &'static str {
+    match topic {
+        Topic::Raw => "LogAppendTime",
+        Topic::Enriched | Topic::Dlq => "CreateTime",
+    }
 }
 
 /// A letter carries a record of any size that the raw topic takes, and more headers.

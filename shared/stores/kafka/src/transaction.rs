@@ -69,7 +69,7 @@ impl Committer {
     /// group has committed tell.
     pub(crate) fn commit(
         &mut self,
-        transaction: &Transaction,
+        transaction: Transaction,
         member: &ConsumerGroupMetadata,
     ) -> Result<(), LogError> {
         self.begin()?;
@@ -98,15 +98,17 @@ impl Committer {
 
 fn attempt(
     producer: &BaseProducer<Context<Quiet>>,
-    transaction: &Transaction,
+    transaction: Transaction,
     member: &ConsumerGroupMetadata,
 ) -> KafkaResult<()> {
+    let Transaction { records, offsets: consumed } = transaction;
     producer.begin_transaction()?;
-    for (topic, record) in &transaction.records {
-        send(producer, *topic, record)?;
+    // The client has copies of its own: ours go before they are sent.
+    for (topic, record) in records {
+        send(producer, topic, &record)?;
     }
-    let mut offsets = TopicPartitionList::with_capacity(transaction.offsets.len());
-    for committed in &transaction.offsets {
+    let mut offsets = TopicPartitionList::with_capacity(consumed.len());
+    for committed in &consumed {
         let partition = i32::try_from(committed.partition).unwrap_or(i32::MAX);
         offsets.add_partition_offset(
             Topic::Raw.name(),

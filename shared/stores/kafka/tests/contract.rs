@@ -7,16 +7,21 @@ use std::{
     time::{Duration, Instant},
 };
 
+use questline_events::limits::FETCH_QUEUE_BYTES;
 use questline_log_kafka::{KafkaLog, Settings};
 use questline_stores::{
     NewRecord, Topic,
     contract::log::{LIMITS, OpenLog, assigned, suite},
-    log::{Appender as _, Committed, Gap, Log as _, LogError, Reader as _, Transaction},
+    log::{
+        Appender as _, Committed, Gap, Log as _, LogError, PollLimits, Reader as _, Transaction,
+    },
 };
 use questline_testing::Kafka;
 use rdkafka::{
     Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    admin::{
+        AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+    },
     client::DefaultClientContext,
 };
 
@@ -45,6 +50,23 @@ async fn anew(settings: &Settings) {
     unreachable!("the topics are not deleted");
 }
 
+/// Lets whoever appends to the raw topic name a record's time, as some of the contract's cases do.
+async fn let_times_be_named(settings: &Settings) {
+    const NAME: &str = "message.timestamp.type";
+    let (admin, options) = (admin(&settings.brokers), AdminOptions::new());
+    let raw = || ResourceSpecifier::Topic(Topic::Raw.name());
+    let named = AlterConfig::new(raw()).set(NAME, "CreateTime");
+    assert!(admin.alter_configs([&named], &options).await.unwrap().iter().all(Result::is_ok));
+    // What the controller has changed, the broker takes up a moment later.
+    loop {
+        let found = admin.describe_configs([&raw()], &options).await.unwrap().remove(0).unwrap();
+        if found.get(NAME).is_some_and(|entry| entry.value.as_deref() == Some("CreateTime")) {
+            return tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keeps_the_contract_of_a_log() {
     let folder = tempfile::tempdir().unwrap();
@@ -57,6 +79,9 @@ async fn keeps_the_contract_of_a_log() {
             name.clone_into(&mut current.borrow_mut());
         }
         let log = Arc::new(KafkaLog::open(settings.clone()).await.unwrap());
+        if ["records", "positions", "past"].contains(&name) {
+            let_times_be_named(&settings).await;
+        }
         let joined = log.clone();
         OpenLog {
             appender: log.clone(),
@@ -66,6 +91,22 @@ async fn keeps_the_contract_of_a_log() {
         }
     })
     .await;
+}
+
+/// One machine whose clock is ahead would make the identities of all others old.
+#[tokio::test]
+async fn raw_records_have_the_brokers_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let kafka = Kafka::start(folder.path());
+    let settings = Settings::at(&kafka.brokers());
+    KafkaLog::create_topics(&settings).await.unwrap();
+    let log = KafkaLog::open(settings).await.unwrap();
+    let ahead = i64::MAX / 1_000_000;
+    let record =
+        NewRecord { partition: Some(5), timestamp_ms: Some(ahead), ..NewRecord::default() };
+    assert!(log.append(Topic::Raw, vec![record]).all_stored().await);
+    let read = log.record(5, 0).await.unwrap().unwrap();
+    assert!((1_700_000_000_000..ahead).contains(&read.timestamp_ms), "{read:?}");
 }
 
 #[tokio::test]
@@ -141,6 +182,40 @@ async fn a_broker_that_comes_back_is_waited_for() {
     assert_eq!(committed, 2);
 }
 
+/// A member that has a batch in hand for long keeps no more meanwhile than a batch may have.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_during_a_long_batch_is_bounded() {
+    const LARGE: usize = 1_000_000;
+    let folder = tempfile::tempdir().unwrap();
+    let kafka = Kafka::start(folder.path());
+    let settings = Settings::at(&kafka.brokers());
+    KafkaLog::create_topics(&settings).await.unwrap();
+    let log = KafkaLog::open(settings).await.unwrap();
+    let large = |_| NewRecord {
+        partition: Some(5),
+        value: Some(vec![b'x'; LARGE].into()),
+        ..NewRecord::default()
+    };
+    let expected: Vec<i64> = (0..24).collect();
+    assert!(log.append(Topic::Raw, expected.iter().map(large).collect()).all_stored().await);
+    let mut consumer = log.join("group").unwrap();
+    assigned(&mut *consumer).await;
+    let few = PollLimits { records: 1, ..LIMITS };
+    let (mut read, mut most) = (Vec::new(), 0);
+    while read.len() < expected.len() {
+        let records = consumer.poll(few).await.unwrap().records;
+        most = most.max(records.len());
+        let first = read.is_empty() && !records.is_empty();
+        read.extend(records.into_iter().map(|record| record.offset));
+        if first {
+            // It is at work: without a bound, 20 more would be kept.
+            tokio::time::sleep(Duration::from_secs(10)).await;
+        }
+    }
+    assert_eq!(read, expected, "each one, in order");
+    assert!(most * LARGE <= FETCH_QUEUE_BYTES + LARGE, "{most} at a time");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_expired_unread_is_a_gap() {
     let folder = tempfile::tempdir().unwrap();
@@ -177,6 +252,38 @@ async fn what_expired_unread_is_a_gap() {
     assert_eq!(log.record(5, 7).await.unwrap().as_ref(), read.first());
     let mut newcomer = log.join("another").unwrap();
     assert_eq!(assigned(&mut *newcomer).await.gaps, [], "who never was there has lost nothing");
+}
+
+/// A topic made anew has other records under the same offsets: whoever reads the one before ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_made_anew_ends_its_members() {
+    let folder = tempfile::tempdir().unwrap();
+    let kafka = Kafka::start(folder.path());
+    let settings = Settings::at(&kafka.brokers());
+    KafkaLog::create_topics(&settings).await.unwrap();
+    let log = KafkaLog::open(settings.clone()).await.unwrap();
+    let record = NewRecord { partition: Some(5), value: Some("v".into()), ..NewRecord::default() };
+    assert!(log.append(Topic::Raw, vec![record.clone(); 3]).all_stored().await);
+    let mut consumer = log.join("group").unwrap();
+    let mut read = 0;
+    while read < 3 {
+        read += consumer.poll(LIMITS).await.unwrap().records.len();
+    }
+    anew(&settings).await;
+    let again = KafkaLog::open(settings).await.unwrap();
+    assert!(again.append(Topic::Raw, vec![record]).all_stored().await);
+    let until = Instant::now() + Duration::from_secs(90);
+    loop {
+        match consumer.poll(LIMITS).await {
+            Err(LogError::Misconfigured(why)) => {
+                assert!(why.contains("game-events-raw was made anew"), "{why}");
+                break;
+            }
+            Ok(polled) => assert_eq!(polled.records, [], "of another topic"),
+            Err(error) => assert!(Instant::now() < until, "{error}"),
+        }
+        assert!(Instant::now() < until, "it reads on");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -23,11 +23,20 @@ use crate::{
     values::{self, Bound},
 };
 
+/// Days that events may be late which are looked for where nothing is said: with the day itself as many
+/// as [`QUERY_BYTES`] pays for.
+const LATE_DAYS: i64 = 1;
+/// Between two looks at what comes: each is paid for, by the bytes of all those days.
+const PAUSE: Duration = Duration::from_secs(5);
 /// BigQuery answers after this long, whether it is done or not.
 const LONGEST_ANSWER: Duration = Duration::from_secs(200);
 
 #[async_trait]
 impl Ask for BigqueryWarehouse {
+    fn pause(&self) -> Duration {
+        PAUSE
+    }
+
     async fn ask(&self, question: &Question, limits: QueryLimits) -> Result<Answer, QueryError> {
         let answered = tokio::time::timeout(limits.timeout, self.answer(question, limits)).await;
         answered.unwrap_or(Err(QueryError::Timeout(limits.timeout)))
@@ -126,7 +135,10 @@ impl BigqueryWarehouse {
     }
 
     async fn answer(&self, question: &Question, limits: QueryLimits) -> Result<Answer, QueryError> {
-        let values = question.values.iter().map(|(name, value)| (*name, bound(value)));
+        let values = question.values.iter().map(|(name, value)| match (*name, value) {
+            (name @ "late_days", Value::Integer(None)) => (name, values::integer(LATE_DAYS)),
+            (name, value) => (name, bound(value)),
+        });
         let asked = self
             .statement(question.bigquery, values, limits.timeout)
             .set_maximum_bytes_billed(QUERY_BYTES);

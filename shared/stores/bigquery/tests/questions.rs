@@ -155,6 +155,22 @@ async fn a_question_says_what_it_may_cost_and_is_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn events_that_are_very_late_are_looked_for_where_somebody_says_so() {
+    for (given, days) in [(&[][..], "1"), (&[("late_days", "30")][..], "30")] {
+        let (address, asked) = server(String::new());
+        let limits = QueryLimits { timeout: Duration::from_millis(400), rows: 10 };
+        let question = question("events/recent", given);
+        assert!(open(&address).await.ask(&question, limits).await.is_err());
+        let asked = asked.join().unwrap();
+        let (_, body) = asked.split_once("\r\n\r\n").unwrap();
+        let body: Value = serde_json::from_str(body).unwrap();
+        let mut values = body["queryParameters"].as_array().unwrap().iter();
+        let late = values.find(|value| value["name"] == "late_days").unwrap();
+        assert_eq!(late["parameterValue"]["value"], days);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_fails_is_told_apart() {
     let body = r#"{"error":{"code":403,"message":"no job here","status":"PERMISSION_DENIED"}}"#;
     let head = "HTTP/1.1 403 Forbidden\r\ncontent-type: application/json\r\ncontent-length:";

@@ -92,13 +92,8 @@ fn kept(cell: &Cell) -> i64 {
 /// A range that ends now is told by its length, so that it is the same one a moment later.
 fn alike(question: &Question, now: i64) -> Question {
     let mut key = question.clone();
-    let moment = |wanted: &str| {
-        question.values.iter().find_map(|(name, value)| match value {
-            Value::Moment(micros) if *name == wanted => Some(*micros),
-            _ => None,
-        })
-    };
-    let (Some(from), Some(to)) = (moment("from_time"), moment("to_time")) else { return key };
+    let (from, to) = (question.moment("from_time"), question.moment("to_time"));
+    let (Some(from), Some(to)) = (from, to) else { return key };
     let long = (to - from) / ALIKE_MICROS;
     if (to - now).abs() > NOW_MICROS || long < 6 {
         return key;

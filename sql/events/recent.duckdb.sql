@@ -1,8 +1,8 @@
 -- Derived from recent.sql by scripts/derive-sql: change that one.
--- $1 most, $2 from_time, $3 to_time, $4 app_id, $5 user_id, $6 event_type, $7 app_version, $8 verdict, $9 user_base64
+-- $1 most, $2 from_time, $3 late_days, $4 to_time, $5 app_id, $6 user_id, $7 event_type, $8 app_version, $9 verdict, $10 user_base64
 /* Events as they come, each with its verdict, the latest first. A dead letter has no columns but its */
 /* bytes: it is found by its player and its verdict, not by its type or release. An event may be a year */
-/* late. */
+/* late; where every day that is read is paid for, only those are found that are late_days late or less. */
 SELECT
   *
 FROM (
@@ -41,27 +41,27 @@ FROM (
     FROM events
     WHERE
       event_date >= (
-        CAST($2 AS DATE) - INTERVAL '365' DAY
+        CAST($2 AS DATE) - INTERVAL (COALESCE($3, 365)) DAY
       )
       AND event_date <= (
-        CAST($3 AS DATE) + INTERVAL '1' DAY
+        CAST($4 AS DATE) + INTERVAL '1' DAY
       )
       AND received_at >= $2
-      AND received_at < $3
+      AND received_at < $4
       AND (
-        $4 IS NULL OR app_id = $4
+        $5 IS NULL OR app_id = $5
       )
       AND (
-        $5 IS NULL OR user_id = $5
+        $6 IS NULL OR user_id = $6
       )
       AND (
-        $6 IS NULL OR event_type = $6
+        $7 IS NULL OR event_type = $7
       )
       AND (
-        $7 IS NULL OR app_version = $7
+        $8 IS NULL OR app_version = $8
       )
       AND (
-        $8 IS NULL OR $8 = 'accepted'
+        $9 IS NULL OR $9 = 'accepted'
       )
     ORDER BY
       received_at DESC,
@@ -108,17 +108,17 @@ FROM (
         CAST($2 AS TIMESTAMPTZ) - INTERVAL '1' HOUR
       )
       AND received_at >= $2
-      AND received_at < $3
+      AND received_at < $4
       AND (
-        $4 IS NULL OR app_id = $4
+        $5 IS NULL OR app_id = $5
       )
       AND (
-        $9 IS NULL OR TO_BASE64(record_key) = $9
+        $10 IS NULL OR TO_BASE64(record_key) = $10
       )
-      AND $6 IS NULL
       AND $7 IS NULL
+      AND $8 IS NULL
       AND (
-        $8 IS NULL OR $8 = reason OR $8 = 'dead_lettered'
+        $9 IS NULL OR $9 = reason OR $9 = 'dead_lettered'
       )
     ORDER BY
       received_at DESC,

@@ -1,6 +1,6 @@
 -- Events as they come, each with its verdict, the latest first. A dead letter has no columns but its
 -- bytes: it is found by its player and its verdict, not by its type or release. An event may be a year
--- late.
+-- late; where every day that is read is paid for, only those are found that are late_days late or less.
 SELECT *
 FROM (
   (
@@ -36,7 +36,7 @@ FROM (
       source_partition,
       source_offset
     FROM events
-    WHERE event_date >= DATE_SUB(DATE(@from_time), INTERVAL 365 DAY)
+    WHERE event_date >= DATE_SUB(DATE(@from_time), INTERVAL COALESCE(@late_days, 365) DAY)
       AND event_date <= DATE_ADD(DATE(@to_time), INTERVAL 1 DAY)
       AND received_at >= @from_time
       AND received_at < @to_time

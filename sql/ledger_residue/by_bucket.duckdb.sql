@@ -1,19 +1,25 @@
 -- Derived from by_bucket.sql by scripts/derive-sql: change that one.
 -- $1 bucket_seconds, $2 from_time, $3 to_time, $4 app_id
 /* Every hop's minutes by what is known of them, in buckets of some seconds; what is missing in those */
-/* that are closed. As the view has it, but source positions are only told apart in minutes whose rows */
-/* are not as many as they are to be: that costs seconds where there are millions of them. */
+/* that are closed: where nothing is, what is too many, below 0. What one app or minute misses is not */
+/* made good by what another has too many. As the view has it, but source positions are only told apart */
+/* in an app's minutes whose rows are not as many as they are to be: that costs seconds where there are */
+/* millions of them. */
 WITH minutes AS (
+  /* Records of no app are held against each other too. */
   SELECT
-    *
+    *,
+    COALESCE(app_id, '') AS app
   FROM ledger_minutes
   WHERE
     minute >= $2 AND minute < $3 AND (
       $4 IS NULL OR app_id = $4
     )
 ), kept AS (
+  /* Numbers of minutes: millions of rows are grouped by a number in a third of the time. */
   SELECT
-    MAKE_TIMESTAMPTZ(EPOCH_US(received_at) // 60000000 * 60000000) AS minute,
+    app_id,
+    EPOCH_US(received_at) // 60000000 AS number,
     COUNT(*) AS records
   FROM events
   /* An accepted event is a year old at most, and an hour ahead. */
@@ -28,16 +34,16 @@ WITH minutes AS (
     AND received_at < (
       CAST($3 AS TIMESTAMPTZ) + INTERVAL '1' MINUTE
     )
-    AND MAKE_TIMESTAMPTZ(EPOCH_US(received_at) // 60000000 * 60000000) < $3
-    AND MAKE_TIMESTAMPTZ(EPOCH_US(received_at) // 60000000 * 60000000) >= $2
     AND (
       $4 IS NULL OR app_id = $4
     )
   GROUP BY
-    MAKE_TIMESTAMPTZ(EPOCH_US(received_at) // 60000000 * 60000000)
+    app_id,
+    number
   UNION ALL
   SELECT
-    MAKE_TIMESTAMPTZ(EPOCH_US(received_at) // 60000000 * 60000000) AS minute,
+    app_id,
+    EPOCH_US(received_at) // 60000000 AS number,
     COUNT(*) AS records
   FROM events_dlq
   WHERE
@@ -48,40 +54,47 @@ WITH minutes AS (
     AND received_at < (
       CAST($3 AS TIMESTAMPTZ) + INTERVAL '1' MINUTE
     )
-    AND MAKE_TIMESTAMPTZ(EPOCH_US(received_at) // 60000000 * 60000000) < $3
-    AND MAKE_TIMESTAMPTZ(EPOCH_US(received_at) // 60000000 * 60000000) >= $2
     AND (
       $4 IS NULL OR app_id = $4
     )
   GROUP BY
-    MAKE_TIMESTAMPTZ(EPOCH_US(received_at) // 60000000 * 60000000)
+    app_id,
+    number
 ), differing AS (
   SELECT
+    app,
     minute
   FROM (
     SELECT
+      app,
       minute,
       accepted + dead_lettered AS records
     FROM minutes
     UNION ALL
     SELECT
-      minute,
+      COALESCE(app_id, ''),
+      TO_TIMESTAMP(number * 60),
       -records
     FROM kept
   )
+  WHERE
+    minute >= $2 AND minute < $3
   GROUP BY
+    app,
     minute
   HAVING
     SUM(records) <> 0
 ), positions AS (
   SELECT DISTINCT
     source_log,
+    app,
     minute,
     source_partition,
     source_offset
   FROM events
   INNER JOIN differing
     ON differing.minute = MAKE_TIMESTAMPTZ(EPOCH_US(received_at) // 60000000 * 60000000)
+    AND differing.app = COALESCE(app_id, '')
   WHERE
     event_date >= (
       CAST($2 AS DATE) - INTERVAL '366' DAY
@@ -99,12 +112,14 @@ WITH minutes AS (
   UNION
   SELECT DISTINCT
     source_log,
+    app,
     minute,
     source_partition,
     source_offset
   FROM events_dlq
   INNER JOIN differing
     ON differing.minute = MAKE_TIMESTAMPTZ(EPOCH_US(received_at) // 60000000 * 60000000)
+    AND differing.app = COALESCE(app_id, '')
   WHERE
     failed_at >= (
       CAST($2 AS TIMESTAMPTZ) - INTERVAL '1' HOUR
@@ -119,6 +134,7 @@ WITH minutes AS (
 ), hops AS (
   SELECT
     'ingest' AS hop,
+    app,
     minute,
     state,
     received - stored - rejected - deferred AS residue
@@ -126,6 +142,7 @@ WITH minutes AS (
   UNION ALL
   SELECT
     'log',
+    app,
     minute,
     state,
     COALESCE(lost, 0)
@@ -133,6 +150,7 @@ WITH minutes AS (
   UNION ALL
   SELECT
     'process',
+    app,
     minute,
     state,
     read - accepted - duplicate - dead_lettered
@@ -140,42 +158,48 @@ WITH minutes AS (
   UNION ALL
   SELECT
     'warehouse',
-    minute,
+    minutes.app,
+    minutes.minute,
     state,
-    CASE
-      WHEN minute IN (
-        SELECT
-          minute
-        FROM differing
-      )
-      THEN accepted + dead_lettered
-      ELSE 0
-    END
+    CASE WHEN differing.minute IS NULL THEN 0 ELSE accepted + dead_lettered END
   FROM minutes
+  LEFT JOIN differing
+    ON differing.app = minutes.app AND differing.minute = minutes.minute
   UNION ALL
   SELECT
     'warehouse',
+    app,
     minute,
     NULL,
     -COUNT(*)
   FROM positions
   GROUP BY
+    app,
+    minute
+), apps AS (
+  SELECT
+    hop,
+    minute,
+    COUNT(*) FILTER(WHERE
+      state = 'open') > 0 AS open,
+    COUNT(*) FILTER(WHERE
+      state = 'unproved') > 0 AS unproved,
+    CASE WHEN COUNT(*) FILTER(WHERE
+      state = 'open') > 0 THEN 0 ELSE SUM(residue) END AS residue
+  FROM hops
+  GROUP BY
+    hop,
+    app,
     minute
 ), judged AS (
   SELECT
     hop,
     minute,
-    CASE
-      WHEN COUNT(*) FILTER(WHERE
-        state = 'open') > 0
-      THEN 'open'
-      WHEN COUNT(*) FILTER(WHERE
-        state = 'unproved') > 0
-      THEN 'unproved'
-      ELSE 'proved'
-    END AS state,
-    SUM(residue) AS residue
-  FROM hops
+    BOOL_OR(CAST(open AS BOOLEAN)) AS open,
+    BOOL_OR(CAST(unproved AS BOOLEAN)) AS unproved,
+    SUM(CASE WHEN residue IS NULL OR 0 IS NULL THEN NULL ELSE GREATEST(residue, 0) END) AS missing,
+    SUM(CASE WHEN residue IS NULL OR 0 IS NULL THEN NULL ELSE LEAST(residue, 0) END) AS surplus
+  FROM apps
   GROUP BY
     hop,
     minute
@@ -184,13 +208,13 @@ SELECT
   TO_TIMESTAMP(CAST(EPOCH(minute) AS BIGINT) // $1 * $1) AS bucket,
   hop,
   COUNT(*) FILTER(WHERE
-    state = 'open') AS open,
+    open) AS open,
   COUNT(*) FILTER(WHERE
-    state = 'unproved') AS unproved,
+    unproved AND NOT open) AS unproved,
   COUNT(*) FILTER(WHERE
-    state = 'proved') AS proved,
-  CAST(SUM(CASE WHEN state = 'open' THEN 0 ELSE residue END) AS BIGINT) AS residue,
-  MIN(CASE WHEN state <> 'open' AND residue <> 0 THEN minute ELSE NULL END) AS first_missing
+    NOT unproved AND NOT open) AS proved,
+  CAST(CASE WHEN SUM(missing) > 0 THEN SUM(missing) ELSE SUM(surplus) END AS BIGINT) AS residue,
+  MIN(CASE WHEN missing > 0 OR surplus < 0 THEN minute ELSE NULL END) AS first_missing
 FROM judged
 GROUP BY
   bucket,

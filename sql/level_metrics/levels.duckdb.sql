@@ -1,7 +1,8 @@
 -- Derived from levels.sql by scripts/derive-sql: change that one.
 -- $1 most, $2 from_time, $3 to_time, $4 app_id
-/* How levels were played over some days, the hardest first. Days that are not closed yet are counted */
-/* from the rows as received, and are provisional. */
+/* How levels were played over some days, the most played first: level ids that somebody made up do not */
+/* push those of the game out. Days that are not closed yet are counted from the rows as received, and are */
+/* provisional. */
 WITH players AS (
   SELECT
     event_date,
@@ -111,7 +112,6 @@ FROM days
 GROUP BY
   level_id
 ORDER BY
-  pass_rate NULLS FIRST,
   attempts DESC,
   level_id NULLS FIRST
 LIMIT $1;

@@ -1,5 +1,6 @@
--- How levels were played over some days, the hardest first. Days that are not closed yet are counted
--- from the rows as received, and are provisional.
+-- How levels were played over some days, the most played first: level ids that somebody made up do not
+-- push those of the game out. Days that are not closed yet are counted from the rows as received, and are
+-- provisional.
 WITH players AS (
   SELECT
     event_date,
@@ -75,5 +76,5 @@ SELECT
   MAX(provisional) = 1 AS provisional
 FROM days
 GROUP BY level_id
-ORDER BY pass_rate, attempts DESC, level_id
+ORDER BY attempts DESC, level_id
 LIMIT @most;

@@ -10,9 +10,10 @@ SELECT
   checked_at
 FROM quality_results
 WHERE
-  event_date BETWEEN CAST($2 AS DATE) AND CAST($3 AS DATE) AND NOT passed
+  event_date BETWEEN CAST($2 AS DATE) AND CAST($3 AS DATE)
 QUALIFY
-  run_id = FIRST_VALUE(run_id) OVER (PARTITION BY event_date ORDER BY checked_at DESC)
+  NOT passed
+  AND run_id = FIRST_VALUE(run_id) OVER (PARTITION BY event_date ORDER BY checked_at DESC)
 ORDER BY
   event_date DESC,
   severity NULLS FIRST,

@@ -22,14 +22,14 @@ WITH sold AS (
     AND (
       $3 IS NULL OR app_id = $3
     )
-    AND (
+  QUALIFY
+    (
       $4 IS NULL OR COALESCE(platform, 'unknown') = $4
     )
     AND (
       $5 IS NULL OR COALESCE(country, 'unknown') = $5
     )
-  QUALIFY
-    ROW_NUMBER() OVER (
+    AND ROW_NUMBER() OVER (
       PARTITION BY app_id, NULLIF(transaction_id, ''), CASE WHEN NULLIF(transaction_id, '') IS NULL THEN event_id ELSE NULL END
       ORDER BY received_at NULLS FIRST, event_id NULLS FIRST
     ) = 1

@@ -9,16 +9,17 @@ WITH sold AS (
     AND event_type = 2001
     AND price_usd IS NOT NULL
     AND (@app_id IS NULL OR app_id = @app_id)
-    AND (@platform IS NULL OR COALESCE(platform, 'unknown') = @platform)
+  -- A purchase that comes again from elsewhere is none of that place.
+  QUALIFY (@platform IS NULL OR COALESCE(platform, 'unknown') = @platform)
     AND (@country IS NULL OR COALESCE(country, 'unknown') = @country)
-  QUALIFY ROW_NUMBER() OVER (
-    -- Without a transaction it is the event that may have come twice.
-    PARTITION BY
-      app_id,
-      NULLIF(transaction_id, ''),
-      IF(NULLIF(transaction_id, '') IS NULL, event_id, NULL)
-    ORDER BY received_at, event_id
-  ) = 1
+    AND ROW_NUMBER() OVER (
+      -- Without a transaction it is the event that may have come twice.
+      PARTITION BY
+        app_id,
+        NULLIF(transaction_id, ''),
+        IF(NULLIF(transaction_id, '') IS NULL, event_id, NULL)
+      ORDER BY received_at, event_id
+    ) = 1
 ),
 active AS (
   SELECT event_date, app_id, COUNT(DISTINCT user_id) AS users

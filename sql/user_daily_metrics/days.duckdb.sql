@@ -1,7 +1,8 @@
 -- Derived from days.sql by scripts/derive-sql: change that one.
--- $1 to_time, $2 app_id, $3 from_time
+-- $1 app_id, $2 from_time, $3 to_time
 /* Players by day: active, new, sessions, and how many of those first seen on the day came back a day */
-/* and a week later. Days that are not closed yet are counted from the rows as received. */
+/* and a week later; nobody knows before anything has come of that later day. Days that are not closed */
+/* yet are counted from the rows as received. */
 WITH played AS (
   SELECT
     event_date,
@@ -12,7 +13,7 @@ WITH played AS (
     0 AS provisional
   FROM user_daily_metrics
   WHERE
-    $2 IS NULL OR app_id = $2
+    $1 IS NULL OR app_id = $1
   UNION ALL
   SELECT
     event_date,
@@ -23,19 +24,37 @@ WITH played AS (
     1
   FROM events
   WHERE
-    event_date BETWEEN CAST($3 AS DATE) AND CAST($1 AS DATE)
+    event_date BETWEEN CAST($2 AS DATE) AND CAST($3 AS DATE)
     AND NOT event_date IN (
       SELECT
         event_date
       FROM user_daily_metrics
     )
     AND (
-      $2 IS NULL OR app_id = $2
+      $1 IS NULL OR app_id = $1
     )
   GROUP BY
     event_date,
     app_id,
     user_id
+), reached /* Of any app: one that nobody plays any more has lost its players. */ AS (
+  SELECT
+    CASE
+      WHEN MAX(event_date) IS NULL OR CAST($3 AS DATE) IS NULL
+      THEN NULL
+      ELSE LEAST(MAX(event_date), CAST($3 AS DATE))
+    END AS last_day
+  FROM (
+    SELECT
+      event_date
+    FROM user_daily_metrics
+    UNION ALL
+    SELECT
+      event_date
+    FROM events
+    WHERE
+      event_date BETWEEN CAST($2 AS DATE) AND CAST($3 AS DATE)
+  )
 ), firsts AS (
   SELECT
     app_id,
@@ -68,7 +87,7 @@ WITH played AS (
     MAX(provisional) = 1 AS provisional
   FROM played
   WHERE
-    event_date BETWEEN CAST($3 AS DATE) AND CAST($1 AS DATE)
+    event_date BETWEEN CAST($2 AS DATE) AND CAST($3 AS DATE)
   GROUP BY
     event_date
 )
@@ -79,17 +98,18 @@ SELECT
   sessions,
   events,
   CASE
-    WHEN DATE_DIFF('DAY', event_date, CAST($1 AS DATE)) >= 1
+    WHEN DATE_DIFF('DAY', event_date, last_day) >= 1
     THEN ROUND(after_a_day / NULLIF(new_players, 0), 6)
     ELSE NULL
   END AS d1_retention,
   CASE
-    WHEN DATE_DIFF('DAY', event_date, CAST($1 AS DATE)) >= 7
+    WHEN DATE_DIFF('DAY', event_date, last_day) >= 7
     THEN ROUND(after_a_week / NULLIF(new_players, 0), 6)
     ELSE NULL
   END AS d7_retention,
   provisional
 FROM days
+CROSS JOIN reached
 LEFT JOIN returns
   ON returns.install_date = days.event_date
 ORDER BY

@@ -1,5 +1,6 @@
 -- Players by day: active, new, sessions, and how many of those first seen on the day came back a day
--- and a week later. Days that are not closed yet are counted from the rows as received.
+-- and a week later; nobody knows before anything has come of that later day. Days that are not closed
+-- yet are counted from the rows as received.
 WITH played AS (
   SELECT event_date, app_id, user_id, sessions, events, 0 AS provisional
   FROM user_daily_metrics
@@ -11,6 +12,18 @@ WITH played AS (
     AND event_date NOT IN (SELECT event_date FROM user_daily_metrics)
     AND (@app_id IS NULL OR app_id = @app_id)
   GROUP BY event_date, app_id, user_id
+),
+-- Of any app: one that nobody plays any more has lost its players.
+reached AS (
+  SELECT LEAST(MAX(event_date), DATE(@to_time)) AS last_day
+  FROM (
+    SELECT event_date
+    FROM user_daily_metrics
+    UNION ALL
+    SELECT event_date
+    FROM events
+    WHERE event_date BETWEEN DATE(@from_time) AND DATE(@to_time)
+  )
 ),
 firsts AS (
   SELECT app_id, user_id, MIN(event_date) AS install_date
@@ -44,11 +57,12 @@ SELECT
   COALESCE(new_players, 0) AS new_players,
   sessions,
   events,
-  IF(DATE_DIFF(DATE(@to_time), event_date, DAY) >= 1,
+  IF(DATE_DIFF(last_day, event_date, DAY) >= 1,
     ROUND(after_a_day / NULLIF(new_players, 0), 6), NULL) AS d1_retention,
-  IF(DATE_DIFF(DATE(@to_time), event_date, DAY) >= 7,
+  IF(DATE_DIFF(last_day, event_date, DAY) >= 7,
     ROUND(after_a_week / NULLIF(new_players, 0), 6), NULL) AS d7_retention,
   provisional
 FROM days
+CROSS JOIN reached
 LEFT JOIN returns ON returns.install_date = days.event_date
 ORDER BY event_date;

@@ -32,6 +32,7 @@ PARAMETERS = {
     "after_letter": "STRING",
     "most": "INT64",
     "bucket_seconds": "INT64",
+    "late_days": "INT64",
     "user_id": "STRING",
     "user_base64": "STRING",
     "event_type": "INT64",

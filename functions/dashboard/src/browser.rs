@@ -3,26 +3,31 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use questline_stores::{
-    saved::{Saved, Unusable},
+    saved::{Ask, Saved, Unusable},
     warehouse::{Answer, QueryError},
 };
 use serde_json::Value;
 
 use crate::routes::Dashboard;
 
-/// Between two looks: an event is seen within 2 s of its sending, of which a row takes one. All who
-/// listen look at the same moments, so that what they have in common is asked once.
-const PAUSE_MICROS: i64 = 700_000;
-/// Rows are written in another order than they were received, within this time.
-const BEHIND_MICROS: i64 = 15_000_000;
+/// Most rows are written within this time of their arrival, in another order: each look goes back so
+/// far.
+const NEAR_MICROS: i64 = 15_000_000;
+/// What became a row later, because processing was behind or was started anew, is found by looks that
+/// go back so far, longer than a stream is open. So many rows are too dear for each look.
+const FAR_MICROS: i64 = 300_000_000;
+/// Between two of those.
+const FAR_EVERY_MICROS: i64 = 5_000_000;
 
-/// One listener's events: every event once.
+/// One listener's events: every event once, unless more than `most` newer ones were there before it.
 pub(crate) struct Browser {
     saved: &'static Saved,
     given: Vec<(String, String)>,
-    /// Source positions of what was shown and may be found again.
+    /// Source positions of what was shown and may be found again: all that the last look that went far
+    /// back has found, and those after it.
     shown: HashSet<String>,
-    from: Option<i64>,
+    /// When that was; none before the first look, which goes back as far as was asked.
+    far: Option<i64>,
 }
 
 impl Browser {
@@ -31,34 +36,49 @@ impl Browser {
         let saved = Saved::named("events/recent")?;
         // Once in advance, so that a filter that cannot be used is refused before the stream begins.
         saved.ask(given.iter().map(|(name, value)| (&**name, &**value)), now)?;
-        Ok(Self { saved, given, shown: HashSet::new(), from: None })
+        Ok(Self { saved, given, shown: HashSet::new(), far: None })
     }
 
     /// The events that are new since the last look, the latest first.
     pub(crate) async fn look(&mut self, dashboard: &Arc<Dashboard>) -> Result<Answer, QueryError> {
+        let source = &*dashboard.config.source;
         let now = dashboard.config.clock.now_micros();
-        let now = now - now.rem_euclid(PAUSE_MICROS);
+        let now = now - now.rem_euclid(between(source));
         let given = self.given.iter().map(|(name, value)| (&**name, &**value));
         let mut question = self
             .saved
             .ask(given, now)
             .map_err(|unusable| QueryError::Invalid(unusable.to_string()))?;
-        if let Some(from) = self.from {
-            question.since(from);
+        let far = self.far.is_none_or(|last| now / FAR_EVERY_MICROS != last / FAR_EVERY_MICROS);
+        if self.far.is_some() {
+            let from = now - if far { FAR_MICROS } else { NEAR_MICROS };
+            let asked = question.moment("from_time");
+            question.since(asked.map_or(from, |asked| asked.max(from)));
         }
-        let answer = dashboard.cache.ask(&*dashboard.config.source, &question, now).await?;
+        let answer = dashboard.cache.ask(source, &question, now).await?;
         let keys: Vec<_> = answer.rows.iter().map(|row| position(&answer.columns, row)).collect();
         let new = answer.rows.iter().zip(&keys).filter(|(_, key)| !self.shown.contains(*key));
         let rows = new.map(|(row, _)| row.clone()).collect();
-        self.shown = keys.into_iter().collect();
-        self.from = Some(now - BEHIND_MICROS);
+        if far {
+            self.shown.clear();
+            self.far = Some(now);
+        }
+        self.shown.extend(keys);
         Ok(Answer { columns: answer.columns.clone(), rows })
     }
 }
 
-/// Until all who listen look again.
-pub(crate) fn pause(now: i64) -> Duration {
-    Duration::from_micros((PAUSE_MICROS - now.rem_euclid(PAUSE_MICROS)).unsigned_abs())
+/// Until all who listen look again: they do so at the same moments, so that what they have in common is
+/// asked once.
+pub(crate) fn pause(dashboard: &Dashboard) -> Duration {
+    let between = between(&*dashboard.config.source);
+    let now = dashboard.config.clock.now_micros();
+    Duration::from_micros((between - now.rem_euclid(between)).unsigned_abs())
+}
+
+/// Microseconds between two looks.
+fn between(source: &dyn Ask) -> i64 {
+    i64::try_from(source.pause().as_micros()).unwrap_or(i64::MAX).max(1)
 }
 
 /// Log, partition and offset of a row: its last columns.

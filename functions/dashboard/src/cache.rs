@@ -8,7 +8,7 @@ use std::{
 };
 
 use questline_events::limits::{
-    DASHBOARD_ANSWERS, DASHBOARD_FRESH, DASHBOARD_SHARE, QUERY_ROWS, QUERY_TIMEOUT,
+    DASHBOARD_ANSWERS, DASHBOARD_FRESH, DASHBOARD_KEPT, DASHBOARD_SHARE, QUERY_ROWS, QUERY_TIMEOUT,
 };
 use questline_stores::{
     saved::{Ask, Question, Value},
@@ -84,20 +84,16 @@ impl Cache {
 
 /// For how many microseconds: what was dear for longer, what is on its way as long as it may take.
 fn kept(cell: &Cell) -> i64 {
-    let took = cell.get().map_or(QUERY_TIMEOUT, |(_, took)| *took * DASHBOARD_SHARE);
-    i64::try_from(took.max(DASHBOARD_FRESH).as_micros()).unwrap_or(i64::MAX)
+    let kept = cell.get().map_or(QUERY_TIMEOUT, |(_, took)| *took * DASHBOARD_SHARE);
+    let kept = kept.clamp(DASHBOARD_FRESH, DASHBOARD_KEPT);
+    i64::try_from(kept.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// A range that ends now is told by its length, so that it is the same one a moment later.
 fn alike(question: &Question, now: i64) -> Question {
     let mut key = question.clone();
-    let moment = |wanted: &str| {
-        question.values.iter().find_map(|(name, value)| match value {
-            Value::Moment(micros) if *name == wanted => Some(*micros),
-            _ => None,
-        })
-    };
-    let (Some(from), Some(to)) = (moment("from_time"), moment("to_time")) else { return key };
+    let (from, to) = (question.moment("from_time"), question.moment("to_time"));
+    let (Some(from), Some(to)) = (from, to) else { return key };
     let long = (to - from) / ALIKE_MICROS;
     if (to - now).abs() > NOW_MICROS || long < 6 {
         return key;
@@ -182,12 +178,13 @@ mod tests {
         let day = |at| (NOW + at - 24 * HOUR, NOW + at, NOW + at);
         let slow = Counting(AtomicUsize::new(0), QUERY_TIMEOUT);
         let cache = Cache::default();
-        for at in [0, 60_000_000] {
+        let kept = i64::try_from(DASHBOARD_KEPT.as_micros()).unwrap();
+        for (at, asked) in [(0, 1), (kept - 1, 1), (kept, 2)] {
             let (from, to, now) = day(at);
             let answer = cache.about(&slow, &question(from, to), now).await;
             assert!(matches!(answer, Err(QueryError::Timeout(_))));
+            assert_eq!(slow.0.load(Ordering::Relaxed), asked, "after {at} microseconds");
         }
-        assert_eq!(slow.0.load(Ordering::Relaxed), 1);
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
@@ -113,8 +113,14 @@ fn protect(headers: &mut HeaderMap, policy: &HeaderValue) {
     }
 }
 
-/// The policy; `ingest` is where the form sends, if not to the page's own address.
+/// The policy; `ingest` is where the form sends, if not to the page's own address. Of that it has the
+/// origin alone: a path would have to be the whole one that the form sends to.
 pub(crate) fn policy(ingest: &str) -> String {
+    let ingest = ingest.parse::<Uri>().unwrap_or_default();
+    let ingest = match (ingest.scheme_str(), ingest.authority()) {
+        (Some(scheme), Some(authority)) => format!("{scheme}://{authority}"),
+        _ => String::new(),
+    };
     format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
          connect-src 'self' {ingest}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

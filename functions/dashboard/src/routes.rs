@@ -81,6 +81,11 @@ async fn nothing() -> Response {
 async fn page(State(dashboard): State<Arc<Dashboard>>) -> Response {
     let Config { rules, form, metrics, sent, .. } = &dashboard.config;
     let types: Vec<_> = rules.registry.names();
+    // Ingest tells how events are sent; it is elsewhere where it is not at the page's own address.
+    let docs = form.as_ref().map(|form| match form.ingest.trim_end_matches('/') {
+        "" => "/docs".to_owned(),
+        ingest => format!("{ingest}/openapi.json"),
+    });
     let reasons: Vec<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
     let form = form.as_ref().map(|form| json!({ "ingest": form.ingest, "key": form.key }));
     let page = json!({
@@ -88,6 +93,8 @@ async fn page(State(dashboard): State<Arc<Dashboard>>) -> Response {
         "types": types,
         "reasons": reasons,
         "form": form,
+        "docs": docs,
+        "metrics": metrics.is_some(),
         "pulse": metrics.is_some(),
         "records": sent.is_some(),
     });
@@ -124,32 +131,43 @@ async fn events(State(dashboard): State<Arc<Dashboard>>, Query(given): Given) ->
         Err(error) => return unusable(error).into_response(),
     };
     let Some(place) = place(&dashboard) else { return crowded() };
-    let looks =
-        stream::unfold((browser, dashboard.clone(), true), |(browser, dashboard, first)| {
-            next_look(browser, dashboard, first)
-        });
+    let looks = stream::unfold(
+        (browser, dashboard.clone(), Told::Nothing),
+        |(browser, dashboard, told)| next_look(browser, dashboard, told),
+    );
     live(&dashboard, place, looks.filter_map(|event| async { event.ok() }))
 }
 
-/// Looks until there is something to tell. The first look is told even if it finds nothing.
+/// What whoever listens was told last.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    Broken,
+    Events,
+}
+
+/// Looks until there is something to tell. The first look is told even if it finds nothing, and so is
+/// the first one that works again.
 async fn next_look(
     mut browser: Browser,
     dashboard: Arc<Dashboard>,
-    first: bool,
-) -> Option<(Result<Event, axum::Error>, (Browser, Arc<Dashboard>, bool))> {
+    told: Told,
+) -> Option<(Result<Event, axum::Error>, (Browser, Arc<Dashboard>, Told))> {
     loop {
-        if !first {
-            tokio::time::sleep(pause(dashboard.config.clock.now_micros())).await;
+        if told != Told::Nothing {
+            tokio::time::sleep(pause(&dashboard)).await;
         }
-        let event = match browser.look(&dashboard).await {
-            Ok(answer) if answer.rows.is_empty() && !first => continue,
+        let (event, told) = match browser.look(&dashboard).await {
+            Ok(answer) if answer.rows.is_empty() && told == Told::Events => continue,
             Ok(answer) => {
                 let answer = json!({ "columns": answer.columns, "rows": answer.rows });
-                Event::default().json_data(answer)
+                (Event::default().json_data(answer), Told::Events)
             }
-            Err(error) => Event::default().event("broken").json_data(error.to_string()),
+            Err(error) => {
+                (Event::default().event("broken").json_data(error.to_string()), Told::Broken)
+            }
         };
-        return Some((event, (browser, dashboard, false)));
+        return Some((event, (browser, dashboard, told)));
     }
 }
 

@@ -1,25 +1,44 @@
 //! Who is let in, and what is answered, over a real warehouse.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use axum::{
     Router,
-    body::{Body, to_bytes},
+    body::{Body, BodyDataStream, to_bytes},
     extract::ConnectInfo,
     http::{Request, Response, StatusCode},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use questline_dashboard::{Config, Sent, Viewers, routes};
+use futures_util::StreamExt as _;
+use questline_dashboard::{Config, Form, Sent, Viewers, routes};
 use questline_environment::Rulebook;
+use questline_events::{
+    event::Event,
+    row::{EventRows, Source},
+};
 use questline_log_sqlite::SqliteLog;
-use questline_runtime::{CancellationToken, clock::SystemClock, config::Env};
+use questline_runtime::{
+    CancellationToken,
+    clock::{SystemClock, now_micros},
+    config::Env,
+};
 use questline_stores::{
     NewRecord, Topic,
     log::{Appender as _, Reader},
+    saved::{Ask, Question},
+    warehouse::{Answer, QueryError, QueryLimits, Rows, Warehouse as _},
 };
 use questline_warehouse_duckdb::DuckdbWarehouse;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 fn app(viewers: Viewers) -> (tempfile::TempDir, Router) {
@@ -28,17 +47,22 @@ fn app(viewers: Viewers) -> (tempfile::TempDir, Router) {
 
 fn app_over(viewers: Viewers, sent: Option<Sent>) -> (tempfile::TempDir, Router) {
     let folder = tempfile::tempdir().unwrap();
-    let app = routes(Config {
-        source: Arc::new(DuckdbWarehouse::open(folder.path()).unwrap()),
-        sent,
+    let warehouse = DuckdbWarehouse::open(folder.path()).unwrap();
+    let app = routes(Config { sent, viewers, ..config(Arc::new(warehouse)) });
+    (folder, app)
+}
+
+fn config(source: Arc<dyn Ask>) -> Config {
+    Config {
+        source,
+        sent: None,
         metrics: None,
         rules: Rulebook::read(&Env::of([])).unwrap().rules,
         form: None,
-        viewers,
+        viewers: Viewers::Local,
         clock: SystemClock::shared(),
         stop: CancellationToken::new(),
-    });
-    (folder, app)
+    }
 }
 
 async fn get(app: &Router, peer: &str, headers: &[(&str, &str)], path: &str) -> Response<Body> {
@@ -198,4 +222,105 @@ async fn what_was_sent_is_shown_for_as_long_as_the_log_has_it() {
         let text = text(response).await;
         assert!(text.contains(said), "{query}: {text}");
     }
+}
+
+#[tokio::test]
+async fn the_page_sends_to_the_origin_of_ingest_and_knows_what_tells_of_it() {
+    let stage = "https://in.example:8443/prod";
+    for (ingest, origin, docs) in [
+        (None, "connect-src 'self' ;", Value::Null),
+        (Some(""), "connect-src 'self' ;", json!("/docs")),
+        (
+            Some(stage),
+            "connect-src 'self' https://in.example:8443;",
+            json!(format!("{stage}/openapi.json")),
+        ),
+    ] {
+        let form = ingest.map(|ingest| Form { ingest: ingest.to_owned(), key: String::new() });
+        let opening = Opening(AtomicBool::new(false));
+        let app = routes(Config { form, ..config(Arc::new(opening)) });
+        let response = get(&app, HOME.0, HOME.1, "/api/page").await;
+        let policy = response.headers()["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains(origin), "{policy}");
+        let told: Value = serde_json::from_str(&text(response).await).unwrap();
+        assert_eq!((&told["docs"], &told["metrics"]), (&docs, &json!(false)));
+    }
+}
+
+/// A warehouse without rows, which is not open yet when it is asked first.
+struct Opening(AtomicBool);
+
+#[async_trait]
+impl Ask for Opening {
+    async fn ask(&self, _: &Question, _: QueryLimits) -> Result<Answer, QueryError> {
+        if self.0.swap(true, Ordering::Relaxed) {
+            return Ok(Answer::default());
+        }
+        Err(QueryError::Unavailable("it is being opened".into()))
+    }
+}
+
+/// Events as they come.
+async fn events(app: &Router) -> BodyDataStream {
+    let response = get(app, HOME.0, HOME.1, "/api/events").await;
+    assert_eq!(response.status(), StatusCode::OK);
+    response.into_body().into_data_stream()
+}
+
+/// What a stream tells next.
+async fn told(stream: &mut BodyDataStream) -> String {
+    loop {
+        let next = tokio::time::timeout(Duration::from_secs(20), stream.next());
+        let bytes = next.await.unwrap().unwrap().unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        // A comment keeps it open.
+        if !text.starts_with(':') {
+            return text;
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_was_told_of_a_failure_is_told_that_it_is_over() {
+    let app = routes(config(Arc::new(Opening(AtomicBool::new(false)))));
+    let mut stream = events(&app).await;
+    let broken = told(&mut stream).await;
+    assert!(broken.starts_with("event: broken"), "{broken}");
+    let well = told(&mut stream).await;
+    assert!(well.contains(r#""rows":[]"#), "{well}");
+}
+
+/// Writes the row of an event that arrived at a moment.
+async fn write(warehouse: &DuckdbWarehouse, id: &str, received_at: i64, offset: i64) {
+    let event = Event {
+        app_id: "a",
+        event_id: id.into(),
+        user_id: "u".into(),
+        timestamp: received_at,
+        received_at,
+        ..Event::default()
+    };
+    let mut rows = EventRows::default();
+    rows.push(&event, Source { log_id: "l", partition: 0, offset }, true);
+    let tables = vec![(EventRows::TABLE, rows.finish().unwrap())];
+    let (log_id, positions) = ("l".to_owned(), Vec::new());
+    warehouse.write(Rows { log_id, tables, positions, places: None }).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_becomes_a_row_long_after_it_came_is_shown_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let warehouse = DuckdbWarehouse::open(folder.path()).unwrap();
+    let app = routes(config(Arc::new(warehouse.clone())));
+    let mut stream = events(&app).await;
+    let nothing = told(&mut stream).await;
+    assert!(nothing.contains(r#""rows":[]"#), "{nothing}");
+    write(&warehouse, "late", now_micros() - 120_000_000, 1).await;
+    let late = told(&mut stream).await;
+    assert!(late.contains(r#""late""#), "{late}");
+    write(&warehouse, "soon", now_micros(), 2).await;
+    let soon = told(&mut stream).await;
+    assert!(soon.contains(r#""soon""#) && !soon.contains(r#""late""#), "{soon}");
+    let again = tokio::time::timeout(Duration::from_secs(7), stream.next()).await;
+    assert!(again.is_err(), "{again:?}");
 }

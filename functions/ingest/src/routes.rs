@@ -10,7 +10,7 @@ use axum::{
     Router,
     body::Body,
     extract::{ConnectInfo, Query, State, rejection::QueryRejection},
-    http::{HeaderMap, HeaderName, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -57,6 +57,7 @@ pub fn app(ingest: Arc<Ingest>) -> Router {
     Router::new()
         .route("/v1/events", post(post_events))
         .route("/v1/validate", post(post_validate))
+        .fallback(nothing)
         .layer(cors)
         .route("/healthz", get(release::alive))
         .route("/version", get(release::version))
@@ -135,6 +136,14 @@ async fn get_metrics(
         return Problem::new(StatusCode::UNAUTHORIZED, "metrics_token", detail).into_response();
     }
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], ingest.metrics.text()).into_response()
+}
+
+async fn nothing(uri: Uri) -> Response {
+    let path = uri.path();
+    let detail = format!(
+        "there is no {path} here: events go to /v1/events, /openapi.json tells of the rest"
+    );
+    Problem::new(StatusCode::NOT_FOUND, "route", detail).into_response()
 }
 
 async fn get_openapi() -> Response {

@@ -130,3 +130,12 @@ async fn a_log_that_is_away_and_a_client_too_fast_are_as_described() {
         (&json!(1), &b"0"[..])
     );
 }
+
+#[tokio::test]
+async fn who_sends_elsewhere_is_told_where_to() {
+    let ingest = Arc::new(impatient(Arc::new(Reports::default()), 1));
+    let elsewhere = answer(&ingest, post("/v2/events", event("a"))).await;
+    assert_eq!(elsewhere.status.as_u16(), 404);
+    let said = elsewhere.body["detail"].as_str().unwrap();
+    assert!(said.contains("no /v2/events here: events go to /v1/events"), "{said}");
+}

@@ -47,17 +47,20 @@ async fn look(warehouse: &dyn Ask, now: i64) -> Result<Answer, QueryError> {
     warehouse.ask(&question, LIMITS).await
 }
 
-/// The sum by hop: what one hop misses is not made good by what another has too many.
+/// What is missing by hop; where nothing is, what is too many. Neither makes the other good.
 fn show(answer: &Answer, metrics: &Metrics) {
     let at = |name: &str| answer.columns.iter().position(|column| column == name);
     let (Some(hop), Some(residue)) = (at("hop"), at("residue")) else { return };
-    let mut hops = std::collections::BTreeMap::<&str, i64>::new();
+    let mut hops = std::collections::BTreeMap::<&str, (i64, i64)>::new();
     for row in &answer.rows {
         let number = row.get(residue).map_or(0, whole);
-        *hops.entry(row.get(hop).and_then(Value::as_str).unwrap_or_default()).or_default() +=
-            number;
+        let hop = row.get(hop).and_then(Value::as_str).unwrap_or_default();
+        let (missing, surplus) = hops.entry(hop).or_default();
+        let sum = if number > 0 { missing } else { surplus };
+        *sum += number;
     }
-    for (hop, residue) in hops {
+    for (hop, (missing, surplus)) in hops {
+        let residue = if missing > 0 { missing } else { surplus };
         metrics.ledger_residue.get_or_create(&hop.into()).set(residue);
     }
 }
@@ -80,6 +83,7 @@ mod tests {
         let rows = [
             ("log", json!(3)),
             ("log", json!("4")),
+            ("log", json!(-5)),
             ("warehouse", json!(-2)),
             ("ingest", json!(null)),
         ];

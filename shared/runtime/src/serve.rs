@@ -7,7 +7,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use axum::{Router, body::Body, extract::ConnectInfo, http::Request, response::Response};
+use axum::{
+    Router,
+    body::Body,
+    extract::ConnectInfo,
+    http::{Request, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response},
+};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -27,6 +34,7 @@ use tower::ServiceExt as _;
 use tracing::{Instrument as _, Span, instrument::Instrumented};
 
 use crate::{
+    problem::Problem,
     release::release,
     telemetry::{self, TRACEPARENT},
 };
@@ -104,10 +112,42 @@ fn traced(
 > + Clone
 + Send
 + 'static {
+    let app = talkative(app);
     tower::service_fn(move |request: lambda_http::Request| {
         let span = span_of(&request);
         app.clone().oneshot(from_lambda(request)).instrument(span)
     })
+}
+
+/// The app, which has a word for whoever asks for what it does not have.
+fn talkative(app: Router) -> Router {
+    Router::new().fallback_service(app).layer(middleware::from_fn(explained))
+}
+
+/// Where there is no route, or one that takes another method, nobody has said anything yet.
+async fn explained(request: Request<Body>, next: Next) -> Response {
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let (mut head, body) = next.run(request).await.into_parts();
+    if head.headers.contains_key(header::CONTENT_TYPE) {
+        return Response::from_parts(head, body);
+    }
+    let (name, detail) = match head.status {
+        StatusCode::NOT_FOUND => {
+            let path = uri.path();
+            ("route", format!("there is no {path} here; every function has /healthz and /version"))
+        }
+        StatusCode::METHOD_NOT_ALLOWED => {
+            let allowed = head.headers.get(header::ALLOW).and_then(|allow| allow.to_str().ok());
+            let allowed = allowed.unwrap_or("other methods");
+            ("method", format!("{} takes {allowed}, not {method}", uri.path()))
+        }
+        _ => return Response::from_parts(head, body),
+    };
+    let mut response = Problem::new(head.status, name, detail).into_response();
+    // That of the body that was none.
+    head.headers.remove(header::CONTENT_LENGTH);
+    response.headers_mut().extend(head.headers);
+    response
 }
 
 fn from_lambda(mut request: lambda_http::Request) -> Request<Body> {
@@ -135,6 +175,7 @@ pub async fn http(
     builder.timer(TokioTimer::new()).header_read_timeout(limits.head_timeout);
     let graceful = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(limits.connections));
+    let app = talkative(app);
     loop {
         let accepted = async {
             let place = room.clone().acquire_owned().await;
@@ -248,6 +289,40 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{
+        body::to_bytes,
+        http::HeaderName,
+        routing::{get, post},
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_asks_for_what_is_not_there_is_told_so() {
+        let own = || async { (StatusCode::NOT_FOUND, "of its own") };
+        let app = Router::new().route("/own", get(own)).route("/run", post(|| async { "ran" }));
+        let app = talkative(app);
+        for (method, path, status, allowed, said) in [
+            ("POST", "/run", 200, None, "ran"),
+            ("GET", "/own", 404, None, "of its own"),
+            ("GET", "/", 404, None, "there is no / here"),
+            ("POST", "/v2/run", 404, None, "there is no /v2/run here; every function has /healthz"),
+            ("GET", "/run", 405, Some("POST"), "/run takes POST, not GET"),
+        ] {
+            let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+            let (head, body) = app.clone().oneshot(request).await.unwrap().into_parts();
+            assert_eq!(head.status.as_u16(), status, "{method} {path}");
+            let told = |name: HeaderName| head.headers.get(name).map(|it| it.to_str().unwrap());
+            assert_eq!(told(header::ALLOW), allowed, "{method} {path}");
+            let body = String::from_utf8(to_bytes(body, 1 << 16).await.unwrap().to_vec()).unwrap();
+            assert_eq!(told(header::CONTENT_LENGTH), Some(&*body.len().to_string()));
+            assert!(body.contains(said), "{method} {path}: {body}");
         }
     }
 }

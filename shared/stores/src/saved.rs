@@ -1,7 +1,7 @@
 //! Questions that are asked often: SELECTs under `sql/` with typed parameters, answered by every
 //! warehouse in its own text. The page and `questline query --saved` ask the same ones.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -17,6 +17,8 @@ const MOST_ROWS: i64 = 1_000;
 const RANGE_MICROS: i64 = 86_400 * 1_000_000;
 /// The longest range of a question: as long as events are kept.
 const RANGE_MAX_MICROS: i64 = 366 * 86_400 * 1_000_000;
+/// Days that an accepted event may be late.
+const LATE_DAYS: i64 = 365;
 /// Unicode scalars of a text that is filtered by: no column holds a longer one that is looked for.
 const TEXT_SCALARS: usize = 256;
 
@@ -109,6 +111,15 @@ pub enum Unusable {
 }
 
 impl Question {
+    /// A moment that it is asked with.
+    #[must_use]
+    pub fn moment(&self, parameter: &str) -> Option<i64> {
+        self.values.iter().find_map(|(name, value)| match value {
+            Value::Moment(micros) if *name == parameter => Some(*micros),
+            _ => None,
+        })
+    }
+
     /// Looks no further back than a moment.
     pub fn since(&mut self, micros: i64) {
         for (name, value) in &mut self.values {
@@ -208,6 +219,7 @@ fn value<'g>(
             let seconds = integer(name, text(name), 60..=86_400 * 366)?;
             Ok(Value::Integer(Some(seconds.unwrap_or(60))))
         }
+        "late_days" => Ok(Value::Integer(integer(name, text(name), 1..=LATE_DAYS)?)),
         "event_type" => Ok(Value::Integer(integer(name, text(name), i64::MIN..=i64::MAX)?)),
         USER_BASE64 => Ok(Value::Text(text("user_id").map(|user| BASE64_STANDARD.encode(user)))),
         _ => match text(name) {
@@ -245,6 +257,12 @@ fn integer(
 /// A warehouse as the page sees it.
 #[async_trait]
 pub trait Ask: Send + Sync {
+    /// Between two looks of whoever is shown what comes: an event is seen within 2 s of its sending, of
+    /// which a row takes one.
+    fn pause(&self) -> Duration {
+        Duration::from_millis(700)
+    }
+
     /// Answers a question, without side effects.
     async fn ask(&self, question: &Question, limits: QueryLimits) -> Result<Answer, QueryError>;
 }
@@ -279,6 +297,7 @@ mod tests {
         assert_eq!(value("user_base64"), Value::Text(Some("w7w=".to_owned())));
         assert_eq!(value("verdict"), Value::Text(None));
         assert_eq!(value("event_type"), Value::Integer(None));
+        assert_eq!(value("late_days"), Value::Integer(None));
         assert_eq!(value("most"), Value::Integer(Some(MOST)));
     }
 
@@ -292,6 +311,7 @@ mod tests {
             ("from_time", "1970-01-01T00:00:00Z", "within a year"),
             ("most", "1000000000", "from 1 to 1000"),
             ("event_type", "level_start", "a whole number"),
+            ("late_days", "366", "from 1 to 365"),
             ("user_id", long.as_str(), "at most 256 characters"),
             ("drop", "x", "has no parameter `drop`; it has"),
         ] {

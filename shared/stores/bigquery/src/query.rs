@@ -26,11 +26,20 @@ use crate::{
     values::{self, Bound},
 };
 
+/// Days that events may be late which are looked for where nothing is said: with the day itself as many
+/// as [`QUERY_BYTES`] pays for.
+const LATE_DAYS: i64 = 1;
+/// Between two looks at what comes: each is paid for, by the bytes of all those days.
+const PAUSE: Duration = Duration::from_secs(5);
 /// BigQuery answers after this long, whether it is done or not.
 const LONGEST_ANSWER: Duration = Duration::from_secs(200);
 
 #[async_trait]
 impl Ask for BigqueryWarehouse {
+    fn pause(&self) -> Duration {
+        PAUSE
+    }
+
     async fn ask(&self, question: &Question, limits: QueryLimits) -> Result<Answer, QueryError> {
         self.asked(question, limits, QUERY_BYTES).await
     }
@@ -146,7 +155,10 @@ impl BigqueryWarehouse {
         limits: QueryLimits,
         bytes: i64,
     ) -> Result<Answer, QueryError> {
-        let values = question.values.iter().map(|(name, value)| (*name, bound(value)));
+        let values = question.values.iter().map(|(name, value)| match (*name, value) {
+            (name @ "late_days", Value::Integer(None)) => (name, values::integer(LATE_DAYS)),
+            (name, value) => (name, bound(value)),
+        });
         let asked = self.statement(question.bigquery, values, limits.timeout, bytes);
         let done = asked.until_done().await.map_err(|failure| failed(failure, limits.timeout))?;
         let fields = fields(&done);

@@ -45,7 +45,7 @@ impl Database {
 
     /// Cuts what this connection does when it is dropped.
     pub(crate) fn cut(&self) -> Cut {
-        Cut(self.connection.as_ref().map(Connection::interrupt_handle))
+        self.connection.as_ref().map_or(Cut(None), Cut::of)
     }
 
     /// Runs statements on this connection.
@@ -167,6 +167,11 @@ impl Database {
 pub(crate) struct Cut(Option<Arc<InterruptHandle>>);
 
 impl Cut {
+    /// Cuts what a connection does when it is dropped.
+    pub(crate) fn of(connection: &Connection) -> Self {
+        Self(Some(connection.interrupt_handle()))
+    }
+
     /// What was done has ended.
     pub(crate) fn disarm(&mut self) {
         self.0 = None;

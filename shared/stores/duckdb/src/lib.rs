@@ -19,7 +19,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use database::{Database, MEMORY, MEMORY_TO_WRITE};
+use database::{Cut, Database, MEMORY, MEMORY_TO_WRITE};
 use questline_events::Day;
 use questline_stores::{
     letters::{Cursor, Letters, Selection, WaitingLetter},
@@ -158,20 +158,18 @@ impl DuckdbWarehouse {
             .unwrap_or_else(PoisonError::into_inner)
             .connection()
             .map_err(|error| unavailable(error.into()))?;
-        let interrupt = connection.interrupt_handle();
+        // Dropped, it cuts the query: when its time is up, or whoever asked has gone.
+        let mut cut = Cut::of(&connection);
         let sql = sql.to_owned();
-        let mut work = tokio::task::spawn_blocking(move || {
+        let work = tokio::task::spawn_blocking(move || {
             // Kept until the query has really ended.
             let _turn = turn;
             query::run(&connection, &sql, &values, limits)
         });
-        match tokio::time::timeout(limits.timeout, &mut work).await {
-            Ok(done) => done.map_err(|panicked| unavailable(panicked.into()))?,
-            Err(_) => {
-                interrupt.interrupt();
-                Err(QueryError::Timeout(limits.timeout))
-            }
-        }
+        let done = tokio::time::timeout(limits.timeout, work).await;
+        let done = done.map_err(|_| QueryError::Timeout(limits.timeout))?;
+        cut.disarm();
+        done.map_err(|panicked| unavailable(panicked.into()))?
     }
 }
 

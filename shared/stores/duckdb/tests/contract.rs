@@ -104,15 +104,30 @@ async fn a_query_is_one_select_and_reaches_no_file() {
     assert_eq!((empty.columns, empty.rows), (vec!["event_id".to_owned()], vec![]));
 }
 
+const ENDLESS: &str =
+    "SELECT count(*) FROM range(100000) a, range(100000) b WHERE a.range + b.range < 0";
+
+#[tokio::test]
+async fn a_query_that_nobody_waits_for_is_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = DuckdbWarehouse::open(folder.path()).unwrap();
+    let limits = QueryLimits { timeout: Duration::from_secs(600), ..LIMITS };
+    // More than run at a time.
+    for _ in 0..4 {
+        let gone = tokio::time::timeout(Duration::from_millis(300), open.query(ENDLESS, limits));
+        assert!(gone.await.is_err());
+        let next = open.query("SELECT 1", QueryLimits { timeout: Duration::from_secs(2), rows: 1 });
+        assert_eq!(next.await.unwrap().rows.len(), 1);
+    }
+}
+
 #[tokio::test]
 async fn a_query_is_bounded() {
     let folder = tempfile::tempdir().unwrap();
     let open = DuckdbWarehouse::open(folder.path()).unwrap();
-    let endless =
-        "SELECT count(*) FROM range(100000000) a, range(100000000) b WHERE a.range = b.range - 1";
     let limits = QueryLimits { timeout: Duration::from_millis(300), rows: 10 };
     let start = std::time::Instant::now();
-    assert!(matches!(open.query(endless, limits).await, Err(QueryError::Timeout(_))));
+    assert!(matches!(open.query(ENDLESS, limits).await, Err(QueryError::Timeout(_))));
     assert!(start.elapsed() < Duration::from_secs(5));
     let many = open.query("SELECT * FROM range(11)", limits).await;
     assert!(matches!(many, Err(QueryError::TooManyRows(10))));

@@ -14,7 +14,7 @@ const HOPS = [
 
 const STATES = {
   lost: ["✕", "something is missing"],
-  unproved: ["?", "unproved: a boot ended without its closing mark"],
+  unproved: ["?", "unproved: a boot ended without its closing mark, or its log was replaced"],
   open: ["·", "open: not everything of it is processed yet"],
   proved: ["", "proved: nothing is missing"],
   none: ["", "nothing is written down"],
@@ -26,12 +26,12 @@ const stateOf = (row) => (lost(row) ? "lost" : row.unproved ? "unproved" : row.o
 function hop([name, title, equation], rows) {
   const mine = rows.filter((row) => row.hop === name);
   const sum = (column) => mine.reduce((total, row) => total + row[column], 0);
-  // What is missing in one minute is not made up for by what is too many in another.
-  const missing = sum("residue");
+  // What is missing in one bucket is not made up for by what is too many in another.
+  const missing = mine.reduce((total, row) => total + Math.max(row.residue, 0), 0) || sum("residue");
   const first = mine.find(lost);
   const state = first ? "lost" : sum("unproved") ? "unproved" : sum("proved") ? "proved" : "open";
   const found = first ? `since ${moment(first.first_missing)}` : `in ${plural(sum("proved"), "proved minute")}`;
-  const words = missing < 0 ? " too many" : first && !missing ? " missing, as many too many" : " missing";
+  const words = missing < 0 ? " too many" : " missing";
   const rest = [sum("unproved") && `${count(sum("unproved"))} unproved`, sum("open") && `${count(sum("open"))} open`].filter(Boolean);
   return h(
     "li",

@@ -53,6 +53,11 @@ run "only_ingest_is_public" {
   }
 
   assert {
+    condition     = contains(module.warehouse.writers, "process/events") && contains(module.warehouse.writers, "daily-aggregate/level_metrics")
+    error_message = "Who writes a table does not follow sql/*/metadata.yaml."
+  }
+
+  assert {
     condition     = google_service_account_iam_member.function["process"].member == "principalSet://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/questline-aws/attribute.aws_role/questline-process"
     error_message = "Another role than process's own may work as its account."
   }

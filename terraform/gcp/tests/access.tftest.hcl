@@ -56,6 +56,11 @@ run "only_ingest_is_public" {
   }
 
   assert {
+    condition     = length(setintersection(["training", "ingest"], module.warehouse.readers)) == 0
+    error_message = "Somebody reads tables who has no use for them: training reads what was exported, and ingest nothing."
+  }
+
+  assert {
     condition = alltrue([
       for bucket in [google_storage_bucket.archive, google_storage_bucket.lookups, google_storage_bucket.features, google_storage_bucket.training] :
       bucket.public_access_prevention == "enforced" && bucket.uniform_bucket_level_access

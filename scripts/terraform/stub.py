@@ -23,7 +23,12 @@ messages, services = grpc.protos_and_services("provider.proto")
 Schema = messages.Schema
 
 PROVIDERS = {
-    "google": {"project": "string", "region": "string"},
+    "google": {
+        "project": "string",
+        "region": "string",
+        "billing_project": "string",
+        "user_project_override": "bool",
+    },
     "aws": {"region": "string"},
 }
 

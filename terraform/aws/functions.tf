@@ -9,6 +9,7 @@ locals {
     account   = local.account
     artefacts = aws_s3_object.nothing_yet.bucket
     first     = aws_s3_object.nothing_yet.key
+    env       = var.otlp_endpoint == "" ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT = var.otlp_endpoint }
   }
 
   network = {

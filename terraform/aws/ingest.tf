@@ -4,7 +4,7 @@ locals {
   # /metrics is not among them, so it is not reachable from outside.
   _routes = toset([
     "POST /v1/events", "POST /v1/validate", "OPTIONS /v1/events", "OPTIONS /v1/validate",
-    "GET /healthz", "GET /version", "GET /readyz", "GET /openapi.json",
+    "GET /healthz", "GET /version", "GET /ready", "GET /readyz", "GET /openapi.json",
   ])
 }
 
@@ -30,6 +30,9 @@ resource "aws_secretsmanager_secret" "keys" {
   name        = "${var.prefix}-keys"
   description = "Write keys, hashed"
   kms_key_id  = aws_kms_key.main.arn
+
+  # Its name is free again only when it is gone.
+  recovery_window_in_days = var.deletion_protection ? 30 : 0
 }
 
 # No key at all: ingest starts, and refuses everybody until there are some.

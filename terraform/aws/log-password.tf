@@ -6,6 +6,9 @@ resource "aws_secretsmanager_secret" "kafka" {
   name        = "AmazonMSK_${var.prefix}"
   description = "Kafka's user"
   kms_key_id  = aws_kms_key.main.arn
+
+  # Its name is free again only when it is gone.
+  recovery_window_in_days = var.deletion_protection ? 30 : 0
 }
 
 resource "aws_secretsmanager_secret_version" "kafka" {

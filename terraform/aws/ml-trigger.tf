@@ -10,7 +10,7 @@ module "ml_trigger" {
   env = merge(local.google_env["ml-trigger"], {
     QUESTLINE_WAREHOUSE        = module.warehouse.dataset
     QUESTLINE_FEATURES         = "gs://${google_storage_bucket.features.name}/features"
-    QUESTLINE_TRAINING         = "vertex:projects/${var.google.project}/locations/us-central1"
+    QUESTLINE_TRAINING         = "vertex:projects/${var.google.project}/locations/${local.training_region}"
     QUESTLINE_TRAINING_ACCOUNT = google_service_account.training.email
     QUESTLINE_TRAINING_ROOT    = "gs://${google_storage_bucket.features.name}/training"
   })
@@ -57,8 +57,12 @@ resource "aws_scheduler_schedule" "ml_trigger" {
 
     # The next one comes soon.
     retry_policy {
-      maximum_retry_attempts       = 0
-      maximum_event_age_in_seconds = 60
+      maximum_retry_attempts       = 1
+      maximum_event_age_in_seconds = 300
+    }
+
+    dead_letter_config {
+      arn = aws_sqs_queue.undelivered.arn
     }
   }
 }

@@ -23,6 +23,7 @@ output "next_steps" {
   value = compact([
     "Add write keys: aws secretsmanager put-secret-value --secret-id ${aws_secretsmanager_secret.keys.name} --secret-string file://keys.json",
     "Deploy each function: scripts/deploy FUNCTION --platform aws",
+    var.geo_layer != "" ? "" : "Publish a layer that holds a MaxMind-format database as geo.mmdb, and set geo_layer to its ARN: until then geography stays NULL.",
     length(var.alert_emails) > 0 ? "Confirm the mails that ask whether alarms may be sent." : "Set alert_emails: alarms reach nobody.",
   ])
 }

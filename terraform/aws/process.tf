@@ -10,9 +10,13 @@ module "process" {
   memory      = 2048
   timeout     = 300
 
-  env = merge(local.kafka_env, local.google_env["process"], {
-    QUESTLINE_WAREHOUSE = module.warehouse.dataset
-  })
+  layers = compact([var.geo_layer])
+  env = merge(
+    local.kafka_env,
+    local.google_env["process"],
+    { QUESTLINE_WAREHOUSE = module.warehouse.dataset },
+    var.geo_layer == "" ? {} : { QUESTLINE_GEO_DB = "/opt/geo.mmdb" },
+  )
 
   may = concat(local.may_sign_in, [{
     Effect   = "Allow"

@@ -1,5 +1,10 @@
 # Training jobs on Vertex AI: what they read and write, who may start one, and who it works as.
 
+locals {
+  # Jobs run in one region, beside what they read; BigQuery also knows places of several.
+  training_region = lookup({ US = "us-central1", EU = "europe-west4" }, var.google.location, var.google.location)
+}
+
 # What models are trained on, and what comes of it.
 resource "google_storage_bucket" "features" {
   name                        = "${var.google.project}-${var.prefix}-features"

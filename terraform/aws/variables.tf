@@ -10,9 +10,20 @@ variable "alert_emails" {
 }
 
 variable "deletion_protection" {
-  description = "Whether tables may only be removed on purpose. Set it to false, apply, then destroy."
+  description = "Whether tables may only be removed on purpose, and secrets are kept 30 days more. Set it to false, apply, then destroy."
   type        = bool
   default     = true
+}
+
+variable "geo_layer" {
+  description = "Version of a layer of Lambda whose geo.mmdb is a MaxMind-format database; without one geography stays NULL."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = can(regex("^(arn:aws:lambda:[a-z0-9-]+:[0-9]{12}:layer:[A-Za-z0-9_-]+:[0-9]+)?$", var.geo_layer))
+    error_message = "geo_layer is no version of a layer; `aws lambda publish-layer-version` tells it as LayerVersionArn, with a number at its end."
+  }
 }
 
 variable "google" {
@@ -64,14 +75,25 @@ variable "kafka_password_version" {
   }
 }
 
+variable "otlp_endpoint" {
+  description = "Where functions send their traces, by OTLP over HTTP; without one they send none."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = can(regex("^(https?://[^/\\s]+(/\\S*)?)?$", var.otlp_endpoint))
+    error_message = "otlp_endpoint is no address of a collector; write it like http://collector.example:4318."
+  }
+}
+
 variable "prefix" {
   description = "Begins the name of everything."
   type        = string
   default     = "questline"
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,11}[a-z0-9]$", var.prefix))
-    error_message = "prefix is too long or has other characters: take 3 to 13 of a-z, 0-9 and -, a letter first. Names of Google's service accounts hold no more than 30."
+    condition     = can(regex("^[a-z][a-z0-9-]{1,11}[a-z0-9]$", var.prefix)) && !startswith(var.prefix, "gcp-")
+    error_message = "prefix is too long or has other characters: take 3 to 13 of a-z, 0-9 and -, a letter first, and not gcp-, which Google keeps for itself. Names of its service accounts hold no more than 30."
   }
 }
 

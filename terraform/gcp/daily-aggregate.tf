@@ -6,6 +6,7 @@ module "daily_aggregate" {
   project       = local.function.project
   region        = local.function.region
   prefix        = local.function.prefix
+  shared_env    = local.function.env
   metrics_image = local.function.metrics_image
   image         = local.images["daily-aggregate"]
   callers = {

@@ -3,16 +3,16 @@
 # of its players, is seen by viewers, as headers of dead letters are.
 
 module "dashboard" {
-  source        = "./modules/function"
-  name          = "dashboard"
-  project       = local.function.project
-  region        = local.function.region
-  prefix        = local.function.prefix
-  metrics_image = local.function.metrics_image
-  image         = local.images["dashboard"]
-  subnetwork    = google_compute_subnetwork.main.id
-  instances     = { min = 0, max = 2 }
-  invokers      = { for member in var.viewers : member => member }
+  source     = "./modules/function"
+  name       = "dashboard"
+  project    = local.function.project
+  region     = local.function.region
+  prefix     = local.function.prefix
+  shared_env = local.function.env
+  image      = local.images["dashboard"]
+  subnetwork = google_compute_subnetwork.main.id
+  instances  = { min = 0, max = 2 }
+  invokers   = { for member in var.viewers : member => member }
 
   env = merge(local.kafka_env, {
     QUESTLINE_KAFKA_USER        = "${var.prefix}-dashboard@${var.project}.iam.gserviceaccount.com"

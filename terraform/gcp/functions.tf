@@ -18,6 +18,7 @@ locals {
     region        = var.region
     prefix        = var.prefix
     metrics_image = local._metrics_image
+    env           = var.otlp_endpoint == "" ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT = var.otlp_endpoint }
   }
 
   kafka_env = {

@@ -6,6 +6,7 @@ module "ingest" {
   project       = local.function.project
   region        = local.function.region
   prefix        = local.function.prefix
+  shared_env    = local.function.env
   metrics_image = local.function.metrics_image
   image         = local.images["ingest"]
   subnetwork    = google_compute_subnetwork.main.id

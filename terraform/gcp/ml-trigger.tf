@@ -6,12 +6,14 @@ module "ml_trigger" {
   project       = local.function.project
   region        = local.function.region
   prefix        = local.function.prefix
+  shared_env    = local.function.env
   metrics_image = local.function.metrics_image
   image         = local.images["ml-trigger"]
   callers = {
     push     = google_service_account.push.email
     schedule = google_service_account.scheduler.email
   }
+  cpu_idle = false
 
   env = {
     QUESTLINE_WAREHOUSE = local.warehouse

@@ -6,7 +6,8 @@ resource "google_monitoring_uptime_check_config" "ingest" {
   period       = "60s"
 
   http_check {
-    path         = "/readyz"
+    # Google keeps some paths that end in z for itself.
+    path         = "/ready"
     port         = 443
     use_ssl      = true
     validate_ssl = true

@@ -3,6 +3,7 @@
 locals {
   # What a replay is told, too, so that it judges alike.
   process_env = merge(
+    local.function.env,
     local.kafka_env,
     {
       QUESTLINE_WAREHOUSE  = local.warehouse
@@ -114,10 +115,11 @@ resource "google_cloud_run_v2_worker_pool" "process" {
   }
 
   lifecycle {
-    # scripts/deploy rolls out images, the autoscaler counts instances.
+    # scripts/deploy rolls out images, the autoscaler counts instances. Of revisions' names see the
+    # module of functions.
     ignore_changes = [
-      template[0].containers[0].image, template[0].revision, instance_splits,
-      scaling[0].manual_instance_count, client, client_version,
+      template[0].containers[0].image, instance_splits, scaling[0].manual_instance_count,
+      client, client_version,
     ]
   }
 }

@@ -92,6 +92,17 @@ variable "operators" {
   }
 }
 
+variable "otlp_endpoint" {
+  description = "Where functions send their traces, by OTLP over HTTP; without one they send none."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = can(regex("^(https?://[^/\\s]+(/\\S*)?)?$", var.otlp_endpoint))
+    error_message = "otlp_endpoint is no address of a collector; write it like http://collector.example:4318."
+  }
+}
+
 variable "prefix" {
   description = "Begins the name of everything."
   type        = string

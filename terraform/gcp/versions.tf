@@ -9,4 +9,9 @@ terraform {
 provider "google" {
   project = var.project
   region  = var.region
+
+  # Whoever signed in as a person is answered 403 where a call, as that for the budget, names no project
+  # that it counts for.
+  billing_project       = var.project
+  user_project_override = true
 }

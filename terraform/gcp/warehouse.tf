@@ -21,7 +21,6 @@ module "warehouse" {
     daily-aggregate = module.daily_aggregate.member
     ml-trigger      = module.ml_trigger.member
     dashboard       = module.dashboard.member
-    training        = google_service_account.training.member
   }
 }
 

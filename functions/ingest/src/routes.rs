@@ -61,6 +61,8 @@ pub fn app(ingest: Arc<Ingest>) -> Router {
         .layer(cors)
         .route("/healthz", get(release::alive))
         .route("/version", get(release::version))
+        // Google's front end keeps some paths that end in z for itself: from outside it is `/ready`.
+        .route("/ready", get(get_readyz))
         .route("/readyz", get(get_readyz))
         .route("/metrics", get(get_metrics))
         .route("/openapi.json", get(get_openapi))

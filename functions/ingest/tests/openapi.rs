@@ -109,7 +109,7 @@ async fn answers_are_as_described() {
         assert!(refused.as_str().is_some_and(names), "{query}: {refused}");
     }
     described(&ingest, with("content-encoding", "lzma", event("c")), 415).await;
-    for path in ["/healthz", "/version", "/readyz", "/openapi.json"] {
+    for path in ["/healthz", "/version", "/ready", "/readyz", "/openapi.json"] {
         described(&ingest, get(path), 200).await;
     }
     described(&ingest, get("/metrics"), 401).await;
@@ -118,8 +118,10 @@ async fn answers_are_as_described() {
 #[tokio::test]
 async fn a_log_that_is_away_and_a_client_too_fast_are_as_described() {
     let ingest = Arc::new(impatient(Arc::new(Reports::default()), 1));
-    let get = Request::get("/readyz").body(Body::empty()).unwrap();
-    described(&ingest, get, 503).await;
+    for path in ["/ready", "/readyz"] {
+        let get = Request::get(path).body(Body::empty()).unwrap();
+        described(&ingest, get, 503).await;
+    }
     let deferred = described(&ingest, post("/v1/events", event("a")), 503).await;
     assert_eq!(deferred.body["results"][0]["retryable"], true);
     // The bucket holds one full request, less the event above.

@@ -53,6 +53,11 @@ run "only_ingest_is_public" {
   }
 
   assert {
+    condition     = contains(module.warehouse.writers, "process/events") && contains(module.warehouse.writers, "daily-aggregate/level_metrics")
+    error_message = "Who writes a table does not follow sql/*/metadata.yaml."
+  }
+
+  assert {
     condition     = google_service_account_iam_member.function["process"].member == "principalSet://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/questline-aws/attribute.aws_role/questline-process"
     error_message = "Another role than process's own may work as its account."
   }
@@ -68,22 +73,22 @@ run "functions" {
     ])
     error_message = "A function is not built for arm64 on provided.al2023, or its logs are kept for ever."
   }
-
-  assert {
-    condition     = length(output.next_steps) == 3
-    error_message = "The next steps do not name all that is missing."
-  }
 }
 
 run "schedules" {
   assert {
-    condition = (
-      aws_scheduler_schedule.daily_aggregate.schedule_expression == "cron(0/5 2-3 * * ? *)" &&
-      aws_scheduler_schedule.daily_aggregate.schedule_expression_timezone == "UTC" &&
-      one(one(aws_scheduler_schedule.daily_aggregate.target).retry_policy).maximum_retry_attempts >= 1 &&
-      length(one(aws_scheduler_schedule.daily_aggregate.target).dead_letter_config) == 1
-    )
-    error_message = "The schedule has another hour, no time zone, no retries, or nowhere for what fails."
+    condition     = aws_scheduler_schedule.daily_aggregate.schedule_expression == "cron(0/5 2-3 * * ? *)"
+    error_message = "The daily run is not called every 5 minutes from 02:00 UTC."
+  }
+
+  assert {
+    condition = alltrue([
+      for schedule in [aws_scheduler_schedule.daily_aggregate, aws_scheduler_schedule.ml_trigger] :
+      schedule.schedule_expression_timezone == "UTC" &&
+      one(one(schedule.target).retry_policy).maximum_retry_attempts >= 1 &&
+      length(one(schedule.target).dead_letter_config) == 1
+    ])
+    error_message = "A schedule has no time zone, no retries, or nowhere for what fails."
   }
 }
 
@@ -102,17 +107,19 @@ run "wrong_input" {
     google         = { project = "Some Project" }
     kafka          = { instance_type = "m7g.large", volume_gib = 500 }
     kafka_password = "short"
-    prefix         = "Questline"
+    prefix         = "gcp-questline"
     region         = "us-east-1a"
     subnet_ids     = ["subnet-0a", "subnet-0a", "subnet-0c"]
     throttle       = { rate = 10, burst = 1 }
     alert_emails   = ["nobody"]
 
+    geo_layer              = "arn:aws:lambda:us-east-1:123456789012:layer:geo"
     kafka_password_version = 0
+    otlp_endpoint          = "collector:4318"
   }
   expect_failures = [
     var.google, var.kafka, var.kafka_password, var.kafka_password_version, var.prefix, var.region, var.subnet_ids,
-    var.throttle, var.alert_emails,
+    var.throttle, var.alert_emails, var.geo_layer, var.otlp_endpoint,
   ]
 }
 

@@ -48,6 +48,19 @@ run "only_ingest_is_public" {
   }
 
   assert {
+    condition = contains(module.warehouse.writers, "daily-aggregate/level_metrics") && alltrue([
+      for table in keys(jsondecode(file("../tables.json")).tables) :
+      length([for pair in module.warehouse.writers : pair if endswith(pair, "/${table}")]) > 0
+    ])
+    error_message = "A table has nobody who may write it."
+  }
+
+  assert {
+    condition     = length(setintersection(["training", "ingest"], module.warehouse.readers)) == 0
+    error_message = "Somebody reads tables who has no use for them: training reads what was exported, and ingest nothing."
+  }
+
+  assert {
     condition = alltrue([
       for bucket in [google_storage_bucket.archive, google_storage_bucket.lookups, google_storage_bucket.features, google_storage_bucket.training] :
       bucket.public_access_prevention == "enforced" && bucket.uniform_bucket_level_access

@@ -6,6 +6,11 @@ output "dataset" {
   depends_on = [module.views_3, google_bigquery_table_iam_member.writer]
 }
 
+output "readers" {
+  description = "Who may read every table."
+  value       = keys(var.readers)
+}
+
 output "tables" {
   description = "Every table and view, by name."
   value = merge(

@@ -71,11 +71,13 @@ resource "aws_lambda_function" "function" {
   timeout       = var.timeout
   kms_key_arn   = var.kms_key_arn
   publish       = true
+  layers        = var.layers
 
   reserved_concurrent_executions = var.concurrency
 
   environment {
-    variables = var.env
+    # Its program is called bootstrap, as every one is here; traces name the function.
+    variables = merge({ OTEL_SERVICE_NAME = "questline-${var.name}" }, var.shared.env, var.env)
   }
 
   logging_config {

@@ -15,6 +15,12 @@ variable "kms_key_arn" {
   type        = string
 }
 
+variable "layers" {
+  description = "Versions of layers, whose files lie under /opt."
+  type        = list(string)
+  default     = []
+}
+
 variable "may" {
   description = "What it may do, as statements of a policy."
   type        = any
@@ -39,8 +45,8 @@ variable "network" {
 }
 
 variable "shared" {
-  description = "What all functions share: prefix, region, account, and where the first build lies."
-  type        = object({ prefix = string, region = string, account = string, artefacts = string, first = string })
+  description = "What all functions share: prefix, region, account, where the first build lies, and variables."
+  type        = object({ prefix = string, region = string, account = string, artefacts = string, first = string, env = map(string) })
 }
 
 variable "timeout" {

@@ -26,6 +26,7 @@ resource "google_service_account" "function" {
 }
 
 resource "google_project_iam_member" "metrics" {
+  count   = var.metrics_image == null ? 0 : 1
   project = var.project
   role    = "roles/monitoring.metricWriter"
   member  = google_service_account.function.member
@@ -74,7 +75,7 @@ resource "google_cloud_run_v2_service" "function" {
 
       dynamic "env" {
         # By its name the lines of the log find their trace.
-        for_each = merge({ GOOGLE_CLOUD_PROJECT = var.project }, local.identity, var.env)
+        for_each = merge({ GOOGLE_CLOUD_PROJECT = var.project }, local.identity, var.shared_env, var.env)
         content {
           name  = env.key
           value = env.value
@@ -112,13 +113,17 @@ resource "google_cloud_run_v2_service" "function" {
     }
 
     # Reads /metrics over loopback, the only place from where it is answered.
-    containers {
-      name       = "metrics"
-      image      = var.metrics_image
-      depends_on = [var.name]
+    dynamic "containers" {
+      for_each = var.metrics_image == null ? [] : [var.metrics_image]
+      content {
+        name       = "metrics"
+        image      = containers.value
+        depends_on = [var.name]
 
-      resources {
-        limits = { cpu = "0.5", memory = "256Mi" }
+        resources {
+          limits   = { cpu = "0.5", memory = "256Mi" }
+          cpu_idle = var.cpu_idle
+        }
       }
     }
 
@@ -134,8 +139,9 @@ resource "google_cloud_run_v2_service" "function" {
   }
 
   lifecycle {
-    # scripts/deploy rolls out images and moves traffic.
-    ignore_changes = [template[0].containers[0].image, template[0].revision, traffic, client, client_version]
+    # scripts/deploy rolls out images and moves traffic. It names revisions; that name is not to be kept,
+    # since a change would be sent under the name of a revision that is there already: 409.
+    ignore_changes = [template[0].containers[0].image, traffic, client, client_version]
   }
 
   depends_on = [google_secret_manager_secret_iam_member.secret]

@@ -3,6 +3,14 @@ output "audience" {
   value       = try(one(google_cloud_run_v2_service.function.custom_audiences), null)
 }
 
+output "containers" {
+  description = "Names of its containers, each with whether it sleeps between requests."
+  value = {
+    for container in google_cloud_run_v2_service.function.template[0].containers :
+    container.name => one(container.resources).cpu_idle
+  }
+}
+
 output "email" {
   description = "Address of the function's account."
   value       = google_service_account.function.email

@@ -63,8 +63,14 @@ variable "memory" {
 }
 
 variable "metrics_image" {
-  description = "The sidecar that hands the metrics to Cloud Monitoring."
+  description = "The sidecar that hands the metrics to Cloud Monitoring; null where there is no /metrics."
   type        = string
+  default     = null
+
+  validation {
+    condition     = var.metrics_image == null || !var.cpu_idle
+    error_message = "metrics_image needs cpu_idle = false: a sidecar that sleeps between requests reads nothing."
+  }
 }
 
 variable "name" {
@@ -91,6 +97,11 @@ variable "secrets" {
   description = "Environment variables whose value is a secret: the secret's id by the variable's name."
   type        = map(string)
   default     = {}
+}
+
+variable "shared_env" {
+  description = "Environment variables that all functions have."
+  type        = map(string)
 }
 
 variable "subnetwork" {

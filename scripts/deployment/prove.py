@@ -166,14 +166,20 @@ class RuntimeApi(http.server.BaseHTTPRequestHandler):
 
 
 def on_lambda(made):
-    """The program in a zip as Lambda starts it: its release, and seconds to its first request for work."""
+    """The program in a zip: its release, and seconds to its first request for work."""
+    answer, seconds = invoked(made, question(Path(made.archive).stem), {})
+    return text_of(answer), seconds
+
+
+def invoked(made, event, more):
+    """The program in a zip as Lambda starts it: its answer to an event, and the seconds."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), RuntimeApi)
     # The function is killed in the middle of its next question.
     server.handle_error = lambda *_: None
     server.asked, server.answered, server.over = (threading.Event() for _ in range(3))
     function = Path(made.archive).stem
-    server.event = question(function)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server.event = event
+    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
     program = [str(made.root / "bootstrap")]
     if is_arm(made.root / "bootstrap"):
         program = ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu", *program]
@@ -185,6 +191,7 @@ def on_lambda(made):
             "AWS_LAMBDA_FUNCTION_NAME": function,
             "AWS_LAMBDA_FUNCTION_VERSION": "1",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+            **more,
         }
         if function == "ml-trigger":
             del env["QUESTLINE_METRICS_READY"]
@@ -198,7 +205,7 @@ def on_lambda(made):
             seconds = time.perf_counter() - started
             while not server.answered.wait(0.1):
                 check(process, started, said)
-            return released(server.answer), seconds
+            return server.answer, seconds
         finally:
             process.kill()
             process.wait()
@@ -206,20 +213,20 @@ def on_lambda(made):
             server.shutdown()
 
 
-def question(function):
-    """What asks a function on Lambda for its release."""
+def question(function, path="/version"):
+    """What asks a function on Lambda for its release, or for another path where it has them."""
     if function not in ("ingest", "dashboard"):
         return {"questline": "version"}
-    http_request = {"method": "GET", "path": "/version", "sourceIp": "127.0.0.1",
+    http_request = {"method": "GET", "path": path, "sourceIp": "127.0.0.1",
                     "protocol": "HTTP/1.1", "userAgent": "deploy"}  # fmt: skip
     context = {"accountId": "0", "apiId": "none", "domainName": "none", "stage": "$default",
                "requestId": "1", "routeKey": "$default", "timeEpoch": 0, "http": http_request}  # fmt: skip
-    return {"version": "2.0", "routeKey": "$default", "rawPath": "/version", "rawQueryString": "",
+    return {"version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "",
             "headers": {"host": "none"}, "isBase64Encoded": False, "requestContext": context}  # fmt: skip
 
 
-def released(told):
-    """The release in an answer: the whole of it, or the body of an HTTP response, which a function
+def text_of(told):
+    """The text of an answer: the whole of it, or the body of an HTTP response, which a function
     that streams sends behind its head."""
     head, streams, body = told.partition(bytes(8))
     answer = json.loads(head or b"null")

@@ -12,6 +12,8 @@ PROFILE = "deploy"
 
 # Linked statically: it runs in an empty directory.
 MUSL = "x86_64-unknown-linux-musl"
+# On either platform without what cargo builds by default: DuckDB.
+LIGHT = "--no-default-features"
 # The glibc of provided.al2023, Lambda's system.
 LAMBDA = "aarch64-unknown-linux-gnu.2.34"
 
@@ -50,7 +52,7 @@ def build(steps, function, platform, profile):
         "PATH": f"{os.environ['QUESTLINE_CROSS']}:{os.environ['PATH']}",
         "RUSTFLAGS": " ".join(flags),
     }
-    packages = ["-p", program, "--no-default-features"]
+    packages = ["-p", program, LIGHT]
     packages += ["-p", "questline-log-kafka", "--features", "questline-log-kafka/vendored"]
     steps.here("cargo", "zigbuild", *cargo, "--target", target, *packages, env=env)
     return Built(function, programs() / target.partition(".")[0] / profile / program, [])

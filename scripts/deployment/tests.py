@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 sys.dont_write_bytecode = True
 
-from deployment import artefact, prove  # noqa: E402
+from deployment import artefact, build, prove  # noqa: E402
 from deployment.steps import Failed  # noqa: E402
 
 GCP = "us-central1-docker.pkg.dev/a-project/questline"
@@ -104,6 +104,13 @@ class Deploy(unittest.TestCase):
             self.assertNotEqual(self.told()[traffic], before, said)
             self.assertEqual(self.calls().count(pushed), 1, "it was there")
             self.state(environment={})
+
+    def test_what_is_deployed_is_built_without_duckdb(self):
+        for function in build.FUNCTIONS:
+            tree = ["cargo", "tree", "--locked", "-p", f"questline-{function}", "-e", "normal"]
+            light = subprocess.run([*tree, build.LIGHT], cwd=ROOT, capture_output=True, text=True, check=True)
+            self.assertIn("questline-log-kafka", light.stdout)
+            self.assertNotIn("libduckdb-sys", light.stdout, function)
 
     def test_a_build_that_fails_here_is_not_pushed(self):
         for spoil, why in [

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from .prove import question, released
+from .prove import question, text_of
 from .steps import Failed
 
 PLACE = re.compile(r"^(.+)-artefacts-\d+-([a-z]{2}(?:-[a-z]+)+-\d)$")
@@ -46,15 +46,10 @@ def place(steps):
     return steps.here("terraform", "-chdir=terraform/aws", "output", "-raw", "artefacts")
 
 
-def number(steps, place):
-    """The number under which this release is published, or nothing."""
-    query = f"Versions[?Description=='{place.version}'].Version | [-1]"
-    return steps.ask(*place.run("list-versions-by-function", "--query", query, "--output", "json"))
-
-
 def exists(steps, place):
-    """Whether this release is published already: then nothing is built, it only gets the traffic."""
-    return number(steps, place) is not None
+    """Whether this release was pushed already: then nothing is built."""
+    where = ["--bucket", place.bucket, "--key", place.key, "--region", place.region]
+    return steps.ask("aws", "s3api", "head-object", *where) is not None
 
 
 def push(steps, made, place):
@@ -63,20 +58,20 @@ def push(steps, made, place):
 
 
 def create(steps, place):
-    """A version published under the commit; nobody calls it yet."""
+    """A version of this release, and of the configuration as it is now; nobody calls it yet. Where the
+    last one published is just that, it is this one: Lambda makes no second one."""
     where = ["--s3-bucket", place.bucket, "--s3-key", place.key, "--architectures", "arm64"]
     steps.cloud(*place.run("update-function-code", *where))
     steps.cloud(*place.run("wait function-updated-v2"))
-    steps.cloud(*place.run("publish-version", "--description", place.version))
+    told = ["--description", place.version, "--query", "Version", "--output", "text"]
+    return steps.cloud(*place.run("publish-version", *told)) or "NEW"
 
 
-def roll_out(steps, place, new, seconds):
+def roll_out(steps, place, seconds):
     alias = steps.ask(*place.run("get-alias", "--name", "live", "--output", "json")) or {}
     before = alias.get("FunctionVersion", "BEFORE")
     try:
-        if new:
-            create(steps, place)
-        version = number(steps, place) or "NEW"
+        version = create(steps, place)
         gate(steps, place, version, 0)
     except Failed as failed:
         raise Failed(f"{place.version} got no traffic: {failed}") from failed
@@ -91,19 +86,24 @@ def roll_out(steps, place, new, seconds):
 
 
 def gate(steps, place, qualifier, seconds):
-    """It tells its release, five times running; with `seconds`, for so long."""
-    steps.say(f"gate: {qualifier} has to answer with {place.version}")
+    """It tells its release, and ingest that it is ready, five times running; with `seconds`, for so
+    long."""
+    answers = {"/version": place.version}
+    if place.function == "ingest":
+        answers["/ready"] = "ready"
+    steps.say(f"gate: {qualifier} has to answer with {' and '.join(answers.values())}")
     asked, end = 0, time.monotonic() + seconds
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder, "answer.json")
-        event = json.dumps(question(place.function))
-        payload = ["--cli-binary-format", "raw-in-base64-out", "--payload", event, str(answer)]
+        payload = ["--cli-binary-format", "raw-in-base64-out", "--payload"]
         while asked < 5 or time.monotonic() < end:
-            steps.cloud(*place.run("invoke", "--qualifier", qualifier, *payload))
+            for path, wanted in answers.items():
+                event = json.dumps(question(place.function, path))
+                invoke = place.run("invoke", "--qualifier", qualifier, *payload, event, str(answer))
+                steps.cloud(*invoke)
+                if not steps.dry and text_of(told := answer.read_bytes()) != wanted:
+                    raise Failed(f"{path} answered {told.decode(errors='replace')}")
             if steps.dry:
                 return
-            told = answer.read_bytes()
-            if released(told) != place.version:
-                raise Failed(f"it answered {told.decode(errors='replace')}")
             asked += 1
             time.sleep(0.2 if asked < 5 else 1)

@@ -12,8 +12,8 @@ PROFILE = "deploy"
 
 # Linked statically: it runs in an empty directory.
 MUSL = "x86_64-unknown-linux-musl"
-# DuckDB's library is built for glibc, and takes this machine's along.
-NATIVE = "x86_64-unknown-linux-gnu"
+# On either platform without what cargo builds by default: DuckDB.
+LIGHT = "--no-default-features"
 # The glibc of provided.al2023, Lambda's system.
 LAMBDA = "aarch64-unknown-linux-gnu.2.34"
 
@@ -21,7 +21,7 @@ LAMBDA = "aarch64-unknown-linux-gnu.2.34"
 class Built(NamedTuple):
     function: str
     program: Path
-    # Shared libraries that go along.
+    # Shared libraries that go along, where tests try what they have built.
     libraries: list
 
 
@@ -35,44 +35,27 @@ def version(steps, profile):
     return commit
 
 
-def needs_duckdb(steps, program):
-    """Whether the warehouse of a laptop is linked into it."""
-    tree = steps.here(
-        "cargo", "tree", "--locked", "-p", program, "-e", "normal", "--prefix", "none", quiet=True
-    )
-    return any(line.startswith("libduckdb-sys ") for line in tree.splitlines())
-
-
 def build(steps, function, platform, profile):
     program = f"questline-{function}"
-    duckdb = needs_duckdb(steps, program)
     cargo = ["--locked", "--profile", profile]
+    if profile != PROFILE:
+        # The packages that everything is built of, so that nothing is built twice.
+        steps.here("cargo", "build", *cargo, "--workspace", "--bin", program)
+        return gathered(steps, function, "debug" if profile == "dev" else profile)
+    steps.say(f"building {function}, without DuckDB: clouds have BigQuery")
+    target = LAMBDA if platform == "aws" else MUSL
     flags = [
         f"--remap-path-prefix={steps.root}=/questline",
         f"--remap-path-prefix={Path.home()}/.cargo=/cargo",
     ]
-    steps.say(f"building {function}, {'with' if duckdb else 'without'} DuckDB")
-    if profile != PROFILE:
-        # The packages that everything is built of, so that nothing is built twice.
-        steps.here("cargo", "build", *cargo, "--workspace", "--bin", program)
-        folder = Path("debug" if profile == "dev" else profile)
-        return gathered(steps, function, folder)
-    if platform == "gcp" and duckdb:
-        env = {"RUSTFLAGS": " ".join(flags)}
-        steps.here("cargo", "build", *cargo, "--target", NATIVE, "-p", program, env=env)
-        return gathered(steps, function, Path(NATIVE, profile))
-    target = LAMBDA if platform == "aws" else MUSL
-    env = {"PATH": f"{os.environ['QUESTLINE_CROSS']}:{os.environ['PATH']}"}
-    libraries = []
-    if duckdb:
-        env["DUCKDB_LIB_DIR"] = os.environ["QUESTLINE_DUCKDB_AARCH64"]
-        flags += ["-C", "link-arg=-Wl,-rpath,$ORIGIN/lib"]
-        libraries = [Path(env["DUCKDB_LIB_DIR"], "libduckdb.so")]
-    vendored = ["-p", "questline-log-kafka", "--features", "questline-log-kafka/vendored"]
-    env["RUSTFLAGS"] = " ".join(flags)
-    steps.here("cargo", "zigbuild", *cargo, "--target", target, "-p", program, *vendored, env=env)
-    folder = Path(target.partition(".")[0], profile)
-    return Built(function, programs() / folder / program, libraries)
+    env = {
+        "PATH": f"{os.environ['QUESTLINE_CROSS']}:{os.environ['PATH']}",
+        "RUSTFLAGS": " ".join(flags),
+    }
+    packages = ["-p", program, LIGHT]
+    packages += ["-p", "questline-log-kafka", "--features", "questline-log-kafka/vendored"]
+    steps.here("cargo", "zigbuild", *cargo, "--target", target, *packages, env=env)
+    return Built(function, programs() / target.partition(".")[0] / profile / program, [])
 
 
 def programs():

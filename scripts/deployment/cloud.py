@@ -54,6 +54,8 @@ def skopeo(words, state):
 def gcloud(words, state):
     if words[0] == "auth":
         return "token"
+    if words[0] == "artifacts":
+        return {"image_summary": {}} if words[4] in state["images"] else False
     if words[0] == "logging":
         assigned = "process.assigned" in words[-1]
         return ("process.assigned" if state["assigned"] else "") if assigned else state["errors"]
@@ -73,7 +75,12 @@ def describe(words, name, state):
         for tag, revision in state["tags"].items()
     ]
     url = state["revisions"][max(state["traffic"], key=state["traffic"].get)]
-    return {"status": {"traffic": shares + tags, "instanceSplits": shares, "url": url}}
+    variables = [{"name": name, "value": value} for name, value in state["environment"].items()]
+    containers = [{"name": name.partition("-")[2], "image": state["image"], "env": variables}]
+    return {
+        "spec": {"template": {"metadata": state["written"], "spec": {"containers": containers}}},
+        "status": {"traffic": shares + tags, "instanceSplits": shares, "url": url},
+    }
 
 
 def update(words, name, state):
@@ -82,10 +89,12 @@ def update(words, name, state):
         state["jobs"][name] = option(words, "--image")
         return None
     revision = f"{name}-{option(words, '--revision-suffix')}"
+    state["image"] = option(words, "--image")
+    state["written"] = {"name": revision, "annotations": {"run.googleapis.com/client-name": "gcloud"}}
     if "worker-pools" in words:
         state["revisions"][revision] = "works by itself"
         return None
-    layout = state["images"][option(words, "--image")]
+    layout = state["images"][state["image"]]
     root = HOME / revision
     subprocess.run(["umoci", "unpack", "--image", layout, root], check=True, capture_output=True)
     with socket.socket() as taken:
@@ -136,17 +145,20 @@ def aws(words, state):
     if words[0] == "s3":
         state["images"][words[3]] = words[2]
         return None
+    if words[0] == "s3api":
+        key = f"s3://{option(words, '--bucket')}/{option(words, '--key')}"
+        return {"ContentLength": 1} if key in state["images"] else False
     verb = words[1]
-    if verb == "list-versions-by-function":
-        description = option(words, "--query").split("'")[1]
-        return next((n for n, v in state["versions"].items() if v["release"] == description), "null")
     if verb == "update-function-code":
         key = f"s3://{option(words, '--s3-bucket')}/{option(words, '--s3-key')}"
         state["latest"] = state["images"][key]
     elif verb == "publish-version":
-        number = str(len(state["versions"]) + 1)
-        release = option(words, "--description")
-        state["versions"][number] = {"release": release, "zip": state["latest"]}
+        # As Lambda: of what has not changed there is no second version.
+        number, version = max(state["versions"].items(), key=lambda pair: int(pair[0]))
+        if version != (made := {"zip": state["latest"], "environment": state["environment"]}):
+            number = str(int(number) + 1)
+            state["versions"][number] = made
+        return number
     elif verb == "get-alias":
         return {"FunctionVersion": state["live"]}
     elif verb == "update-alias":
@@ -155,21 +167,22 @@ def aws(words, state):
         asked = option(words, "--qualifier")
         fails = state["falls"] and asked == "live"
         number = state["live"] if asked == "live" else asked
-        Path(words[words.index("--payload") + 2]).write_text(json.dumps(invoke(state, number, fails)))
+        event, target = words[words.index("--payload") + 1 :][:2]
+        Path(target).write_bytes(invoke(state, number, fails, json.loads(event)))
     return None
 
 
-def invoke(state, number, fails):
+def invoke(state, number, fails, event):
     """The bootstrap of a version, started as Lambda starts it."""
-    packed = Path(state["versions"][number]["zip"])
+    version = state["versions"][number]
+    packed = Path(version["zip"])
     root = HOME / f"version-{number}"
     zipfile.ZipFile(packed).extractall(root)
     (root / "bootstrap").chmod(0o755)
-    os.environ.update(state["environment"])
     if fails:
-        return {"errorMessage": "Runtime exited", "errorType": "Runtime.ExitError"}
-    release, _ = prove.on_lambda(artefact.Made(str(packed), root, "/bootstrap", 0))
-    return {"statusCode": 200, "body": release}
+        return b'{"errorMessage": "Runtime exited", "errorType": "Runtime.ExitError"}'
+    made = artefact.Made(str(packed), root, "/bootstrap", 0)
+    return prove.invoked(made, event, version["environment"])[0]
 
 
 if __name__ == "__main__":

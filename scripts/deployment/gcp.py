@@ -5,6 +5,8 @@ partitions up, or the revision before gets them back; what it did until then sta
 After it the job that replays gets the same image: what is judged anew is judged alike.
 """
 
+import hashlib
+import json
 import re
 import time
 import urllib.error
@@ -29,6 +31,7 @@ class Place(NamedTuple):
     function: str
     version: str
     platform: str = "gcp"
+    settings: str = "SETTINGS"
 
     @classmethod
     def of(cls, repository, function, version):
@@ -48,7 +51,11 @@ class Place(NamedTuple):
 
     @property
     def revision(self):
-        return f"{self.name}-v{self.version}"
+        return f"{self.name}-{self.suffix}"
+
+    @property
+    def suffix(self):
+        return f"v{self.version}-{self.settings}"
 
     @property
     def works(self):
@@ -75,7 +82,29 @@ def place(steps):
 
 
 def exists(steps, place):
-    """Whether this release is a revision already: then nothing is built, it only gets the traffic."""
+    """Whether this release was pushed already: then nothing is built."""
+    wanted = [place.image, "--project", place.project, "--format=json(image_summary.digest)"]
+    return steps.ask("gcloud", "artifacts", "docker", "images", "describe", *wanted) is not None
+
+
+def settings(service, function):
+    """A short name of what Terraform has said of the instances: of all but the image of the function,
+    and who wrote it last."""
+    # Google's newer interface tells of a template without `spec` and `metadata`.
+    template = (service.get("spec") or service).get("template") or {}
+    told, spec = template.get("metadata") or {}, template.get("spec") or template
+    notes = [(told.get(kind) or {}).items() for kind in ("annotations", "labels")]
+    notes = [[pair for pair in sorted(kind) if "client" not in pair[0]] for kind in notes]
+    others = [
+        {**container, "image": ""} if container.get("name") == function else container
+        for container in spec.get("containers") or []
+    ]
+    text = json.dumps([notes, {**spec, "containers": others, "revision": ""}], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def is_made(steps, place):
+    """Whether there is a revision of this release with these settings: then it only gets the traffic."""
     kind = ["worker-pools", "revisions"] if place.works else ["revisions"]
     where = ["--region", place.region, "--project", place.project, "--format=json(metadata.name)"]
     return steps.ask("gcloud", "run", *kind, "describe", place.revision, *where) is not None
@@ -89,20 +118,23 @@ def push(steps, made, place):
 
 
 def create(steps, place):
-    """A revision named for the commit, and no share of the traffic for it."""
+    """A revision named for the commit and the settings, and no share of the traffic for it."""
     image = ["--container", place.function, "--image", place.image]
-    suffix = ["--revision-suffix", f"v{place.version}"]
+    suffix = ["--revision-suffix", place.suffix]
     shares = ["--no-promote"] if place.works else ["--no-traffic", "--tag", TAG]
     steps.cloud(*place.run("update", *suffix, *shares, *image))
 
 
-def roll_out(steps, place, new, seconds):
-    status = told(steps, place)
+def roll_out(steps, place, seconds):
+    service = described(steps, place)
+    if service:
+        place = place._replace(settings=settings(service, place.function))
+    status = service.get("status") or {}
     shares = status.get("instanceSplits" if place.works else "traffic") or []
     before = {share["revisionName"]: share["percent"] for share in shares if share.get("percent")}
     before = before or {"THE-REVISION-BEFORE": 100}
     try:
-        if new:
+        if not is_made(steps, place):
             create(steps, place)
         if not place.works:
             steps.cloud(*place.run("update-traffic", f"--update-tags={TAG}={place.revision}"))
@@ -135,14 +167,18 @@ def follow(steps, place):
         raise Failed(f"a replay would judge by the release before: {failed}") from failed
 
 
+def described(steps, place):
+    return steps.ask(*place.run("describe", "--format=json")) or {}
+
+
 def told(steps, place):
-    return (steps.ask(*place.run("describe", "--format=json")) or {}).get("status") or {}
+    return described(steps, place).get("status") or {}
 
 
 def gate(steps, place, url, seconds, live):
     """It tells its release, five times running, within `seconds`; once it is live, for so long."""
-    ready = ["/readyz"] if place.function == "ingest" else []
-    steps.say(f"gate: {url} has to answer /version with {place.version}{' and /readyz' * len(ready)}")
+    ready = ["/ready"] if place.function == "ingest" else []
+    steps.say(f"gate: {url} has to answer /version with {place.version}{' and /ready' * len(ready)}")
     token = steps.cloud("gcloud", "auth", "print-identity-token")
     if steps.dry:
         return

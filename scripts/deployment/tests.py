@@ -12,6 +12,12 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+sys.dont_write_bytecode = True
+
+from deployment import artefact, build, prove  # noqa: E402
+from deployment.steps import Failed  # noqa: E402
+
 GCP = "us-central1-docker.pkg.dev/a-project/questline"
 AWS = "questline-artefacts-000000000000-us-east-1"
 
@@ -26,7 +32,7 @@ class Deploy(unittest.TestCase):
         self.state(
             images={}, revisions={"old": "http://127.0.0.1:9"}, traffic={"old": 100}, tags={},
             processes={}, jobs={}, environment={}, falls=False, assigned=True, errors="",
-            versions={"1": {"release": "old", "zip": ""}}, live="1",
+            versions={"1": {"zip": "", "environment": {}}}, live="1", image="old", written={},
         )  # fmt: skip
 
     def tearDown(self):
@@ -85,6 +91,52 @@ class Deploy(unittest.TestCase):
         self.assertEqual((code, self.told()["traffic"]), (0, {new: 100}), said)
         self.assertEqual(self.calls().count("skopeo copy"), 1, "it was there")
 
+    def test_what_terraform_has_changed_reaches_a_release_that_was_there(self):
+        for function, platform, traffic, pushed in [
+            ("ingest", "gcp", "traffic", "skopeo copy"),
+            ("process", "aws", "live", "s3 cp"),
+        ]:
+            self.assertEqual(self.deploy(function, platform)[0], 0)
+            before = self.told()[traffic]
+            self.state(environment={"QUESTLINE_UNREGISTERED": "dead_letter"})
+            code, said = self.deploy(function, platform)
+            self.assertEqual(code, 0, said)
+            self.assertNotEqual(self.told()[traffic], before, said)
+            self.assertEqual(self.calls().count(pushed), 1, "it was there")
+            self.state(environment={})
+
+    def test_what_is_deployed_is_built_without_duckdb(self):
+        for function in build.FUNCTIONS:
+            tree = ["cargo", "tree", "--locked", "-p", f"questline-{function}", "-e", "normal"]
+            light = subprocess.run([*tree, build.LIGHT], cwd=ROOT, capture_output=True, text=True, check=True)
+            self.assertIn("questline-log-kafka", light.stdout)
+            self.assertNotIn("libduckdb-sys", light.stdout, function)
+
+    def test_a_build_that_fails_here_is_not_pushed(self):
+        for spoil, why in [
+            ("cp /bin/false $root/questline-ingest", "ended with 1 at its start"),
+            ("echo another >$root/release", "says it is 'another'"),
+        ]:
+            # Something else is laid into the image.
+            (self.home / "umoci").write_text(
+                f'#!/bin/sh\nfor root; do case "$1 $root" in "insert "*/root) {spoil};; esac; done\n'
+                f'exec {shutil.which("umoci")} "$@"\n'
+            )
+            (self.home / "umoci").chmod(0o755)
+            code, said = self.deploy("ingest", "gcp")
+            self.assertEqual((code, self.told()["traffic"]), (1, {"old": 100}), said)
+            self.assertIn(why, said)
+            self.assertNotRegex(self.calls(), "skopeo (login|copy)|update")
+
+    def test_a_build_that_is_large_or_slow_is_not_pushed(self):
+        made = artefact.Made("oci:none", self.home, "/none", int(prove.SIZE_MB * 1e6))
+        prove.hold(made, prove.START_MS)
+        # Under qemu no time is known.
+        prove.hold(made, None)
+        for size, milliseconds, why in [(1, 0, "may be 25 MB"), (0, 1, "may take 30 ms")]:
+            with self.assertRaisesRegex(Failed, why):
+                prove.hold(made._replace(size=made.size + size), prove.START_MS + milliseconds)
+
     def test_what_does_not_start_in_the_cloud_gets_no_traffic(self):
         self.state(environment={"QUESTLINE_KEYS": "no list"})
         code, said = self.deploy("ingest", "gcp")
@@ -124,6 +176,13 @@ class Deploy(unittest.TestCase):
         self.assertEqual((code, self.told()["live"]), (1, "1"), said)
         self.assertIn("rolled back to version 1", said)
         self.assertEqual(self.calls().count("s3 cp"), 1, "it was there")
+
+    def test_a_version_that_does_not_reach_its_log_is_not_live(self):
+        self.state(environment={"QUESTLINE_LOG": "kafka:127.0.0.1:9"})
+        code, said = self.deploy("ingest", "aws")
+        self.assertEqual((code, self.told()["live"]), (1, "1"), said)
+        self.assertRegex(said, "got no traffic: /ready answered .*not_ready")
+        self.assertNotIn("update-alias", self.calls())
 
     def test_wrong_wishes_are_named(self):
         for words, code, said in [

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    telemetry::start(tracing::level_filters::LevelFilter::INFO);
+    let _telemetry = telemetry::start(tracing::level_filters::LevelFilter::INFO);
     let mut signals = Signals::listen()?;
     let env = questline_environment::variables().await?;
     let log = questline_environment::log(&env).await?;
@@ -45,6 +45,5 @@ async fn main() -> anyhow::Result<()> {
     ingest.end(Duration::from_secs(2)).await;
     book.await?;
     log.close().await;
-    telemetry::end();
     Ok(())
 }

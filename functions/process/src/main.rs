@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::routing::get;
 use questline_environment::Rulebook;
 use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, SHUTDOWN};
-use questline_process::{Delivered, GROUP, Processor, platform, replay, residue};
+use questline_process::{Delivered, GROUP, Processor, lag, platform, replay, residue};
 use questline_runtime::{
     CancellationToken,
     clock::SystemClock,
@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    telemetry::start(tracing::level_filters::LevelFilter::INFO);
+    let _telemetry = telemetry::start(tracing::level_filters::LevelFilter::INFO);
     let (mut signals, env) = (Signals::listen()?, questline_environment::variables().await?);
     let (log, past) = questline_environment::log_and_past(&env).await?;
     let warehouse = questline_environment::warehouse_to_write(&env).await?;
@@ -57,6 +57,7 @@ async fn main() -> anyhow::Result<()> {
         app = app.merge(questline_environment::guarded(&env, routes)?);
         None
     } else {
+        tokio::spawn(lag::watch(log.clone(), metrics.clone(), stop.clone()));
         let processor = Processor::new(rulebook, log.clone(), rows, metrics, clock, stop.clone());
         Some(processor.run(log.join(GROUP)?))
     };
@@ -65,6 +66,5 @@ async fn main() -> anyhow::Result<()> {
     serving.await?;
     warehouse.close().await;
     log.close().await;
-    telemetry::end();
     ended
 }

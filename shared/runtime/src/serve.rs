@@ -69,6 +69,7 @@ where
             }
             let left = event.context.deadline().duration_since(SystemTime::now());
             let answered = answer(event.payload, left.unwrap_or_default()).await;
+            telemetry::flush().await;
             let answer = answered.map_err(|error| format!("{error:#}"))?;
             Ok::<_, lambda_runtime::Error>(serde_json::to_value(answer)?)
         }
@@ -106,7 +107,12 @@ fn traced(
 + 'static {
     tower::service_fn(move |request: lambda_http::Request| {
         let span = span_of(&request);
-        app.clone().oneshot(from_lambda(request)).instrument(span)
+        let answer = app.clone().oneshot(from_lambda(request)).instrument(span);
+        async move {
+            let answered = answer.await;
+            telemetry::flush().await;
+            answered
+        }
     })
 }
 

@@ -30,8 +30,8 @@ async fn main() -> anyhow::Result<()> {
     let (letters, rules) = (warehouse.letters(), Rulebook::read(&env)?.rules);
     let reprocess = Arc::new(Reprocess::new(letters, log.clone(), rules, SystemClock::shared()));
     if serve::is_lambda() {
-        return serve::lambda_events(move |event, left| invoked(reprocess.clone(), event, left))
-            .await;
+        let invoked = move |event, left| invoked(reprocess.clone(), event, left);
+        return serve::lambda_events(Arc::default(), invoked).await;
     }
     if let Some(request) = env.get("QUESTLINE_REPROCESS") {
         let request = serde_json::from_str(request).context("QUESTLINE_REPROCESS")?;

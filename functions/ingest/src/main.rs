@@ -22,10 +22,10 @@ async fn main() -> anyhow::Result<()> {
     let env = questline_environment::variables().await?;
     let log = questline_environment::log(&env).await?;
     let (metrics, clock) = (Arc::new(Metrics::default()), SystemClock::shared());
-    let mut ingest = Ingest::new(Config::read(&env)?, log.clone(), metrics, clock);
+    let mut ingest = Ingest::new(Config::read(&env)?, log.clone(), metrics.clone(), clock);
     if serve::is_lambda() {
         ingest.page_per_request = true;
-        return serve::lambda(app(Arc::new(ingest))).await;
+        return serve::lambda(app(Arc::new(ingest)), metrics).await;
     }
     let ingest = Arc::new(ingest);
     let Listen { host, port } = Listen::read(&env)?;

@@ -38,8 +38,8 @@ async fn main() -> anyhow::Result<()> {
         clock: SystemClock::shared(),
     });
     if serve::is_lambda() {
-        return serve::lambda_events(move |event, _| platform::invoked(trigger.clone(), event))
-            .await;
+        let invoked = move |event, _| platform::invoked(trigger.clone(), event);
+        return serve::lambda_events(metrics, invoked).await;
     }
     let Listen { host, port } = Listen::read(&env)?;
     let (listener, stop) = (TcpListener::bind((host, port)).await?, CancellationToken::new());

@@ -21,6 +21,7 @@ use questline_runtime::problem::Problem;
 use questline_stores::{Headers, Record};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::Delivered;
 
@@ -164,8 +165,10 @@ pub async fn invoked(
     }
     // A clock that differs from the platform's does not make every batch come again.
     let patience = left.saturating_sub(Duration::from_secs(2)).max(SHORTEST);
+    let until = Instant::now() + patience;
     let taken = delivered.take(&records, patience).await;
     delivered.housekeep().await;
+    delivered.look(until.saturating_duration_since(Instant::now())).await;
     Ok(match taken {
         Ok(()) => Failures::default(),
         Err(error) => {
@@ -193,9 +196,11 @@ async fn pushed(State(delivered): State<Arc<Delivered>>, body: Bytes) -> Respons
             return Problem::new(StatusCode::BAD_REQUEST, "push", detail).into_response();
         }
     };
+    let until = Instant::now() + PUSH_PATIENCE;
     match delivered.take(&records, PUSH_PATIENCE).await {
         Ok(()) => {
             delivered.housekeep().await;
+            delivered.look(until.saturating_duration_since(Instant::now())).await;
             Json(serde_json::json!({ "records": records.len() })).into_response()
         }
         Err(error) => {

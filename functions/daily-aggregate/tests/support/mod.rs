@@ -86,6 +86,16 @@ pub(crate) fn run_over(
     warehouse: Arc<dyn DayWarehouse>,
     clock: Arc<Set>,
 ) -> DailyRun {
+    run_telling(directory, warehouse, clock, Arc::default())
+}
+
+/// The same, and what they count.
+pub(crate) fn run_telling(
+    directory: &Path,
+    warehouse: Arc<dyn DayWarehouse>,
+    clock: Arc<Set>,
+    metrics: Arc<Metrics>,
+) -> DailyRun {
     let ports = Ports {
         warehouse,
         features: Arc::new(Directory::new(directory.join("features"))),
@@ -93,7 +103,7 @@ pub(crate) fn run_over(
         playtime_types: "3002".to_owned(),
         clock,
     };
-    DailyRun::new(ports, Arc::new(Metrics::default()))
+    DailyRun::new(ports, metrics)
 }
 
 /// A warehouse in a directory.

@@ -92,7 +92,7 @@ impl Delivered {
     /// If the log or the warehouse cannot be written in time: then all of them are to come again.
     pub async fn take(&self, records: &[Record], patience: Duration) -> anyhow::Result<()> {
         let taken = tokio::time::timeout(patience, self.attempt(records)).await;
-        let result = taken.context("the warehouse or the log did not answer in time")?;
+        let result = taken.context("the warehouse or the log did not answer in time").flatten();
         if result.is_err() {
             self.metrics.process_retries.inc();
         }
@@ -143,6 +143,7 @@ impl Delivered {
         loop {
             match self.warehouse.write(rows.clone()).await {
                 Err(WarehouseError::Unavailable(cause)) => {
+                    self.metrics.process_retries.inc();
                     tracing::warn!(error = &*cause, "process.warehouse: trying again");
                     tokio::time::sleep(PAUSE).await;
                 }

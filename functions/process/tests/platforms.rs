@@ -146,8 +146,11 @@ async fn a_warehouse_that_is_away_makes_the_batch_come_again() {
     let records = [record(11, &event("b")), record(12, &event("c"))];
     stage.writes.before.store(2, Ordering::SeqCst);
     assert_eq!(invoke(&delivered, of_lambda(&records)).await, nothing_failed(), "waited out");
+    let retries = || stage.metrics.process_retries.get();
+    assert_eq!(retries(), 2, "an alarm looks at them");
     stage.writes.before.store(1_000, Ordering::SeqCst);
     let failed = invoke(&delivered, of_lambda(&records)).await;
+    assert!(retries() > 3, "and at a batch that comes again: {}", retries());
     let first = json!({"itemIdentifier": {"partition": "game-events-raw-3", "offset": 11}});
     assert_eq!(failed, json!({ "batchItemFailures": [first] }));
     stage.writes.before.store(0, Ordering::SeqCst);

@@ -17,7 +17,7 @@ use questline_stores::{
 };
 use questline_testing::{Aws, free_port, skip, until};
 use serde_json::{Value, json};
-use support::{binary, event};
+use support::{binary, collector::collector, event};
 
 /// Processes that end with the test.
 struct Running(Vec<Child>);
@@ -108,6 +108,11 @@ async fn ingest_answers_function_urls_and_api_gateway() {
     assert_eq!((&receipt["stored"], &receipt["rejected"]), (&json!(1), &json!(1)), "{receipt}");
     let refused = client.post(&url).header("x-api-key", "wrong").body("[]").send().await.unwrap();
     assert_eq!(refused.status(), 401);
+    let said = std::fs::read_to_string(folder.path().join("lambda.log")).unwrap();
+    let mut lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let told = lines.find(|line| line["_aws"].is_object()).unwrap();
+    assert_eq!(told["questline_ingest_events_total.stored"], 1.0, "{told}");
+    assert_eq!(lines.find(|line| line["_aws"].is_object()), None, "not with every call");
 
     // API Gateway v2, as its event arrives.
     let request = json!({
@@ -169,6 +174,22 @@ async fn ingest_answers_function_urls_and_api_gateway() {
         .map(|app| app[1]["stored"].as_i64().unwrap_or(0))
         .sum();
     assert_eq!(stored, 2, "the ledger's pages travel with the requests: {pages:?}");
+}
+
+/// Afterwards the platform may let the process sleep.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_has_sent_its_spans_when_it_is_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let (endpoint, spans) = collector().await;
+    let keys = format!(r#"[{{"sha256":"{}","app":"game"}}]"#, questline_testing_sha256("secret"));
+    let variables = [("QUESTLINE_KEYS", keys), ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)];
+    let Some((_running, api)) = start_with(folder.path(), "ingest", variables) else { return };
+    let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let request = reqwest::Client::new().post(format!("{api}/lambda-url/ingest/v1/events"));
+    let request = request.header("x-api-key", "secret").header("traceparent", traceparent);
+    let answer = request.body(event("traced")).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(spans.lock().unwrap().iter().any(|span| span.name == "http.request"));
 }
 
 /// One invocation, and its answer.

@@ -13,9 +13,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use questline_client::Ingest;
 use questline_events::Day;
-use questline_testing::{Kafka, until};
+use questline_testing::{Google, Kafka, until};
+use serde_json::json;
 use support::{Stack, binary, event, now_micros, past::Past, receipt};
 
 /// The commands of a runbook that are for the local stack, one after the other. Those that nobody ran
@@ -289,8 +291,46 @@ async fn residue() {
     assert_eq!(stack.rows("SELECT hop FROM ledger_residue WHERE residue <> 0").await, "[]");
 }
 
+/// The trigger is told that a day is ready, and finds none of the features that it needs.
+async fn not_trained(data: &Path, day: Day) {
+    const WEEK: [&str; 7] =
+        ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+    let google = Google::start().await;
+    let port = questline_testing::free_port();
+    let child = Command::new(binary("questline-ml-trigger"))
+        .envs(google.variables(data.parent().unwrap()))
+        .env("QUESTLINE_VERTEX_ENDPOINT", &google.url)
+        .env("QUESTLINE_WAREHOUSE", format!("duckdb:{}", data.display()))
+        .env("QUESTLINE_FEATURES", "gs://game-features/features")
+        .env("QUESTLINE_TRAINING", "vertex:projects/game/locations/europe-west1")
+        .env("QUESTLINE_TRAINING_ACCOUNT", "training@game.iam.gserviceaccount.com")
+        .env("QUESTLINE_TRAINING_ROOT", "gs://game-training")
+        // Whatever day the test is run on: it is a Sunday to the trigger.
+        .env("QUESTLINE_TRAINING_WEEKDAY", WEEK[usize::try_from(day.weekday()).unwrap()])
+        .env("PORT", port.to_string())
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let _trigger = Killed(child);
+    until("the trigger listens", Duration::from_secs(30), || {
+        std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+    });
+    let manifest = format!("level_features/{day}/manifest.json");
+    let ready = json!({
+        "day": day, "checks_passed": true, "residue": 0.0, "run": "run-1", "manifest": manifest
+    });
+    let data = BASE64_STANDARD.encode(ready.to_string());
+    let message = json!({"data": data, "messageId": "1", "publishTime": "2026-11-23T02:10:00Z"});
+    let push = json!({"message": message, "subscription": "projects/game/subscriptions/s"});
+    let url = format!("http://127.0.0.1:{port}/push");
+    let answer = reqwest::Client::new().post(url).body(push.to_string()).send().await.unwrap();
+    let answer = answer.text().await.unwrap();
+    assert!(answer.contains("not_met"), "{answer}");
+}
+
 /// A day fails its checks, is mended, goes stale, and no job is trained on it.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn days() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
@@ -325,8 +365,12 @@ async fn days() {
     stale.shows("--through", &[&format!("{day} done")]);
     assert_eq!(stack.rows("SELECT event_date FROM stale_days").await, "[]");
 
+    assert!(stack.terminate().success());
+    not_trained(&data, day).await;
+    let stack = Stack::start(&data);
     let mut training = Runbook::open("TrainingNotRun", &data, &own);
-    training.shows("FROM training_runs", &["training_date"]);
+    let why = "features of 0 days are there, and 24 are needed";
+    training.shows("FROM training_runs", &[&day.to_string(), "not_met", why]);
     training.shows("FROM pipeline_runs", &["done"]);
     training.shows("daily --date", &[&format!("{day} done")]);
 }

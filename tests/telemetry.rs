@@ -5,58 +5,13 @@ mod support;
 
 use std::{
     collections::BTreeSet,
-    process::Command,
-    sync::{Arc, Mutex},
+    process::{Command, Stdio},
     time::Duration,
 };
 
-use opentelemetry_proto::tonic::{
-    collector::trace::v1::ExportTraceServiceRequest, trace::v1::Span,
-};
-use prost::Message as _;
-use questline_testing::until;
+use questline_testing::{free_port, until};
 use serde_json::Value;
-use support::{Stack, binary, event, said};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpListener,
-};
-
-/// A collector on loopback: where it listens, and the spans that came.
-async fn collector() -> (String, Arc<Mutex<Vec<Span>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let spans = Arc::new(Mutex::new(Vec::new()));
-    let came = spans.clone();
-    tokio::spawn(async move {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let came = came.clone();
-            tokio::spawn(async move {
-                let mut bytes = Vec::new();
-                while stream.read_buf(&mut bytes).await.unwrap_or(0) > 0 {
-                    let Some(body) = body(&bytes) else { continue };
-                    let request = ExportTraceServiceRequest::decode(body).unwrap();
-                    let scopes = request.resource_spans.into_iter().flat_map(|r| r.scope_spans);
-                    came.lock().unwrap().extend(scopes.flat_map(|scope| scope.spans));
-                    bytes.clear();
-                    let answer = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-                    stream.write_all(answer.as_bytes()).await.unwrap();
-                }
-            });
-        }
-    });
-    (url, spans)
-}
-
-/// The body of a request to the path of traces, once all of it is there.
-fn body(bytes: &[u8]) -> Option<&[u8]> {
-    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
-    let head = std::str::from_utf8(&bytes[..end]).unwrap().to_lowercase();
-    assert!(head.starts_with("post /v1/traces ") && head.contains("application/x-protobuf"));
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
-    bytes.get(end..end + length.trim().parse::<usize>().unwrap())
-}
+use support::{Stack, binary, collector::collector, event, said};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -109,6 +64,34 @@ async fn a_trace_goes_from_the_request_through_the_log_to_the_record() {
         assert_eq!(line["logging.googleapis.com/trace"], google);
         assert_eq!((&line["severity"], &line["level"]), (&"DEBUG".into(), &"DEBUG".into()));
     }
+}
+
+/// Before the batches of spans that are sent by themselves: those wait for 5 seconds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_function_that_ends_has_sent_its_spans() {
+    let folder = tempfile::tempdir().unwrap();
+    let (endpoint, spans) = collector().await;
+    let (port, place) = (free_port(), |kind| format!("{kind}:{}", folder.path().display()));
+    let mut function = Command::new(binary("questline-daily-aggregate"))
+        .env("QUESTLINE_WAREHOUSE", place("duckdb"))
+        .env("QUESTLINE_FEATURES", place("file"))
+        .env("QUESTLINE_METRICS_READY", place("file"))
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+        .env("PORT", port.to_string())
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    until("it listens", Duration::from_secs(20), || {
+        std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+    });
+    let request = reqwest::Client::new().get(format!("http://127.0.0.1:{port}/healthz"));
+    let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    request.header("traceparent", traceparent).send().await.unwrap();
+    let signal = ["-TERM".to_owned(), function.id().to_string()];
+    assert!(Command::new("kill").args(signal).status().unwrap().success());
+    assert!(function.wait().unwrap().success());
+    assert!(spans.lock().unwrap().iter().any(|span| span.name == "http.request"));
 }
 
 /// Names without their suffixes, as the list of metrics in `/metrics` has them.

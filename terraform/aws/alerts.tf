@@ -1,10 +1,11 @@
 # Alarms, rendered from the data that Prometheus and Cloud Monitoring take too. Where AWS measures the
-# thing itself, on its metric; otherwise in PromQL, on what the functions hand over by OTLP.
+# thing itself, on its metric; otherwise in metric math, on what the functions tell in their logs.
 
 locals {
   alerts = yamldecode(file("${path.module}/../alerts/alerts.yaml")).alerts
 
-  _native = { for name, alert in local.alerts : name => alert.cloudwatch if can(alert.cloudwatch) }
+  _native = { for name, alert in local.alerts : name => alert.cloudwatch if can(alert.cloudwatch.metric) }
+  _told   = { for name, alert in local.alerts : name => alert.cloudwatch if can(alert.cloudwatch.expression) }
 }
 
 resource "aws_sns_topic" "alerts" {
@@ -41,19 +42,41 @@ resource "aws_cloudwatch_metric_alarm" "native" {
   evaluation_periods  = max(1, local.alerts[each.key].for_minutes)
 }
 
-resource "aws_cloudwatch_metric_alarm" "promql" {
-  for_each            = { for name, alert in local.alerts : name => alert if !can(alert.cloudwatch) }
-  alarm_name          = "${var.prefix}-${each.key}"
-  alarm_description   = "${upper(each.value.severity)}: ${each.value.summary}. Runbook: terraform/runbooks/${each.key}.md"
-  alarm_actions       = [aws_sns_topic.alerts.arn]
-  ok_actions          = [aws_sns_topic.alerts.arn]
-  evaluation_interval = 60
+resource "aws_cloudwatch_metric_alarm" "told" {
+  for_each           = local._told
+  alarm_name         = "${var.prefix}-${each.key}"
+  alarm_description  = "${upper(local.alerts[each.key].severity)}: ${local.alerts[each.key].summary}. Runbook: terraform/runbooks/${each.key}.md"
+  alarm_actions      = [aws_sns_topic.alerts.arn]
+  ok_actions         = [aws_sns_topic.alerts.arn]
+  treat_missing_data = lookup(each.value, "missing", "notBreaching")
 
-  evaluation_criteria {
-    promql_criteria {
-      query           = each.value.expr
-      pending_period  = each.value.for_minutes * 60
-      recovery_period = 300
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = each.value.above
+  evaluation_periods  = max(1, floor(local.alerts[each.key].for_minutes / lookup(each.value, "period_minutes", 1)))
+
+  metric_query {
+    id          = "alarm"
+    expression  = each.value.expression
+    label       = local.alerts[each.key].summary
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = each.value.metrics
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = lookup(metric_query.value, "namespace", "Questline")
+        metric_name = metric_query.value.metric
+        stat        = metric_query.value.statistic
+        period      = lookup(each.value, "period_minutes", 1) * 60
+        dimensions = {
+          for dimension, value in lookup(metric_query.value, "dimensions", {}) :
+          dimension => replace(value, "{prefix}", var.prefix)
+        }
+      }
     }
   }
 }

@@ -11,6 +11,7 @@ case expects are worked out by hand.
 
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 import time
@@ -193,6 +194,7 @@ def run(name, cases):
         failures = [[line] for line in columns(engine, statements)]
         if hasattr(engine, "analysed"):
             failures += [[line] for line in questions(engine, definitions)]
+            failures += [[line] for line in runbooks(engine)]
         ready = time.monotonic()
         found = [tried(engine, case, definitions, statements) for case in cases]
     finally:
@@ -201,6 +203,19 @@ def run(name, cases):
     seconds = f"{time.monotonic() - ready:.0f} s, ready after {ready - start:.0f} s"
     print(f"{name}: {len(cases)} cases in {seconds}", flush=True)
     return failures, found.count([])
+
+
+def runbooks(engine):
+    """What a runbook asks of the local stack can be asked of the dataset, as its readers are told."""
+    for path in sorted((warehouse.SQL.parent / "terraform" / "runbooks").glob("*.md")):
+        text = path.read_text()
+        for asked in re.findall(r'questline query "([^"]+)"', text):
+            if "SAFE_CONVERT_BYTES_TO_STRING(raw)" in text:
+                asked = asked.replace("decode(raw)", "SAFE_CONVERT_BYTES_TO_STRING(raw)")
+            try:
+                engine.analysed(asked, {})
+            except Exception as error:
+                yield f"{path.name}: {error}"
 
 
 def main(parts):

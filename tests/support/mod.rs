@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test helpers")]
 
 pub(crate) mod browser;
+pub(crate) mod collector;
 pub(crate) mod load;
 pub(crate) mod past;
 

@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    telemetry::start(tracing::level_filters::LevelFilter::INFO);
+    let _telemetry = telemetry::start(tracing::level_filters::LevelFilter::INFO);
     let (mut signals, env) = (Signals::listen()?, questline_environment::variables().await?);
     let warehouse = questline_environment::warehouse(&env).await?;
     let metrics = Arc::new(Metrics::default());
@@ -36,7 +36,8 @@ async fn main() -> anyhow::Result<()> {
     };
     let daily = Arc::new(DailyRun::new(ports, metrics.clone()));
     if serve::is_lambda() {
-        return serve::lambda_events(move |event, left| invoked(daily.clone(), event, left)).await;
+        let invoked = move |event, left| invoked(daily.clone(), event, left);
+        return serve::lambda_events(metrics, invoked).await;
     }
     if let Some(request) = env.get("QUESTLINE_DAILY") {
         let request = serde_json::from_str(request).context("QUESTLINE_DAILY")?;

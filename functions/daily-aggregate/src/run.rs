@@ -1,6 +1,7 @@
 //! Running days: what is ready is done, recorded, and the next call goes on.
 
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -18,7 +19,7 @@ use tokio::{sync::Mutex, task::JoinSet};
 
 use crate::{
     due::{Due, Reach, due},
-    graph::{Next, Step, killed, mend, next},
+    graph::{Next, Step, Verdict, killed, mend, next},
     report::{Report, Standing},
     steps::{self, Outcome, Ports, Work},
 };
@@ -72,9 +73,7 @@ impl DailyRun {
         let run = self.open(day, anew).await?;
         let report = self.go(run, until).await?;
         if report.standing == Standing::Done {
-            let end = day.end() / 1_000_000;
-            let gauge = &self.metrics.daily_closed_through;
-            gauge.set(gauge.get().max(end));
+            self.closed(day);
         }
         let (run, standing, why) = (&report.run, report.standing, &report.why);
         tracing::info!(%day, run, ?standing, why, "daily");
@@ -93,6 +92,7 @@ impl DailyRun {
         warehouse.touch(from, through, now).await?;
         let known = warehouse.days(from, through).await?;
         let attempts = warehouse.attempts(from, through).await?;
+        self.show(&attempts, now);
         let mut reports = Vec::new();
         // No day is left behind: also not one that is tried again later.
         let mut fresh = true;
@@ -114,6 +114,24 @@ impl DailyRun {
             self.metrics.daily_fresh_through.set(now / 1_000_000);
         }
         Ok(reports)
+    }
+
+    /// Tells the last day whose run succeeded, as it is written down: this process may be a new one.
+    fn show(&self, attempts: &[Attempt], now: i64) {
+        let days: BTreeSet<_> = attempts.iter().map(|attempt| attempt.day).collect();
+        let succeeded = |day: &Day| {
+            let of_day = attempts.iter().filter(|attempt| attempt.day == *day);
+            let of_day: Vec<_> = of_day.cloned().collect();
+            next(&of_day, now) == Next::Ended(Verdict::Done)
+        };
+        if let Some(day) = days.into_iter().rev().find(succeeded) {
+            self.closed(day);
+        }
+    }
+
+    fn closed(&self, day: Day) {
+        let gauge = &self.metrics.daily_closed_through;
+        gauge.set(gauge.get().max(day.end() / 1_000_000));
     }
 
     /// Notes which closed days have changed, while no run is at work: whoever reads after this reads of

@@ -3,13 +3,16 @@
 
 mod support;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use questline_daily_aggregate::{Failure, Reach, Report, platform::Request, report::Standing};
-use questline_runtime::clock::Clock as _;
+use questline_runtime::{clock::Clock as _, metrics::Metrics};
 use questline_stores::{
     daily::{Attempt, Runs as _, State, Table},
     warehouse::WarehouseError,
@@ -19,7 +22,7 @@ use serde_json::{Value, json};
 use support::{
     Place, Set, day, everything,
     faulty::{Faulty, Hook, failing},
-    play,
+    play, run_telling,
 };
 
 const NIGHT: &str = "2024-03-01T02:00:00Z";
@@ -420,4 +423,16 @@ async fn what_is_not_over_or_has_expired_is_refused() {
         let refused = place.run(day(text)).await.unwrap_err();
         assert!(matches!(&refused, Failure::Unusable(why) if why.contains(said)), "{refused}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_is_new_tells_which_day_is_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = played(folder.path()).await;
+    place.run(day("2024-02-29")).await.unwrap();
+    let (days, metrics) = (Arc::new(place.warehouse.clone()), Arc::new(Metrics::default()));
+    let run = run_telling(folder.path(), days, place.clock.clone(), metrics.clone());
+    run.call_due(Reach::Night, Duration::from_secs(600)).await.unwrap();
+    let end = day("2024-02-29").end() / 1_000_000;
+    assert_eq!(metrics.daily_closed_through.get(), end);
 }

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    telemetry::start(tracing::level_filters::LevelFilter::INFO);
+    let _telemetry = telemetry::start(tracing::level_filters::LevelFilter::INFO);
     let (mut signals, env) = (Signals::listen()?, questline_environment::variables().await?);
     let (viewers, Listen { host, port }) = (Viewers::read(&env)?, Listen::read(&env)?);
     anyhow::ensure!(

@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    telemetry::start(tracing::level_filters::LevelFilter::INFO);
+    let _telemetry = telemetry::start(tracing::level_filters::LevelFilter::INFO);
     let mut signals = Signals::listen()?;
     let env = questline_environment::variables().await?;
     let log = questline_environment::log(&env).await?;
@@ -30,8 +30,8 @@ async fn main() -> anyhow::Result<()> {
     let (letters, rules) = (warehouse.letters(), Rulebook::read(&env)?.rules);
     let reprocess = Arc::new(Reprocess::new(letters, log.clone(), rules, SystemClock::shared()));
     if serve::is_lambda() {
-        return serve::lambda_events(move |event, left| invoked(reprocess.clone(), event, left))
-            .await;
+        let invoked = move |event, left| invoked(reprocess.clone(), event, left);
+        return serve::lambda_events(Arc::default(), invoked).await;
     }
     if let Some(request) = env.get("QUESTLINE_REPROCESS") {
         let request = serde_json::from_str(request).context("QUESTLINE_REPROCESS")?;

@@ -17,15 +17,15 @@ use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    telemetry::start(tracing::level_filters::LevelFilter::INFO);
+    let _telemetry = telemetry::start(tracing::level_filters::LevelFilter::INFO);
     let mut signals = Signals::listen()?;
     let env = questline_environment::variables().await?;
     let log = questline_environment::log(&env).await?;
     let (metrics, clock) = (Arc::new(Metrics::default()), SystemClock::shared());
-    let mut ingest = Ingest::new(Config::read(&env)?, log.clone(), metrics, clock);
+    let mut ingest = Ingest::new(Config::read(&env)?, log.clone(), metrics.clone(), clock);
     if serve::is_lambda() {
         ingest.page_per_request = true;
-        return serve::lambda(app(Arc::new(ingest))).await;
+        return serve::lambda(app(Arc::new(ingest)), metrics).await;
     }
     let ingest = Arc::new(ingest);
     let Listen { host, port } = Listen::read(&env)?;
@@ -45,6 +45,5 @@ async fn main() -> anyhow::Result<()> {
     ingest.end(Duration::from_secs(2)).await;
     book.await?;
     log.close().await;
-    telemetry::end();
     Ok(())
 }

@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    telemetry::start(tracing::level_filters::LevelFilter::INFO);
+    let _telemetry = telemetry::start(tracing::level_filters::LevelFilter::INFO);
     let (mut signals, env) = (Signals::listen()?, questline_environment::variables().await?);
     let (places, metrics) = (Places::read(&env)?, Arc::new(Metrics::default()));
     let warehouse = questline_environment::warehouse(&env).await?;
@@ -38,8 +38,8 @@ async fn main() -> anyhow::Result<()> {
         clock: SystemClock::shared(),
     });
     if serve::is_lambda() {
-        return serve::lambda_events(move |event, _| platform::invoked(trigger.clone(), event))
-            .await;
+        let invoked = move |event, _| platform::invoked(trigger.clone(), event);
+        return serve::lambda_events(metrics, invoked).await;
     }
     let Listen { host, port } = Listen::read(&env)?;
     let (listener, stop) = (TcpListener::bind((host, port)).await?, CancellationToken::new());

@@ -22,6 +22,7 @@ use questline_runtime::{clock::Clock, metrics::Metrics};
 use questline_stores::{
     NewRecord, Record, Topic,
     log::Log,
+    saved::Ask,
     warehouse::{Rows, Warehouse, WarehouseError},
 };
 
@@ -30,6 +31,7 @@ use crate::{
     judge::{count, judge},
     outputs,
     ownership::Settled,
+    residue::Looked,
     traces,
 };
 
@@ -46,15 +48,19 @@ pub struct Delivered {
     identities: Identities,
     brake: Mutex<Brake>,
     housekeeping: tokio::sync::Mutex<Housekeeping>,
+    ask: Arc<dyn Ask>,
+    residue: tokio::sync::Mutex<Looked>,
 }
 
 impl Delivered {
-    /// `group` is the one in whose name the platform commits: by it minutes are closed.
+    /// `ask` is the warehouse's side that tells what is missing; `group` the one in whose name the
+    /// platform commits: by it minutes are closed.
     #[must_use]
     pub fn new(
         rulebook: Rulebook,
         log: Arc<dyn Log>,
         warehouse: Arc<dyn Warehouse>,
+        ask: Arc<dyn Ask>,
         metrics: Arc<Metrics>,
         clock: Arc<dyn Clock>,
         group: &str,
@@ -70,9 +76,11 @@ impl Delivered {
             identities: Identities::of_log(log.log_id()),
             brake: Mutex::default(),
             housekeeping: housekeeping.into(),
+            residue: tokio::sync::Mutex::default(),
             rulebook,
             log,
             warehouse,
+            ask,
             metrics,
             clock,
         }
@@ -84,7 +92,7 @@ impl Delivered {
     /// If the log or the warehouse cannot be written in time: then all of them are to come again.
     pub async fn take(&self, records: &[Record], patience: Duration) -> anyhow::Result<()> {
         let taken = tokio::time::timeout(patience, self.attempt(records)).await;
-        let result = taken.context("the warehouse or the log did not answer in time")?;
+        let result = taken.context("the warehouse or the log did not answer in time").flatten();
         if result.is_err() {
             self.metrics.process_retries.inc();
         }
@@ -135,6 +143,7 @@ impl Delivered {
         loop {
             match self.warehouse.write(rows.clone()).await {
                 Err(WarehouseError::Unavailable(cause)) => {
+                    self.metrics.process_retries.inc();
                     tracing::warn!(error = &*cause, "process.warehouse: trying again");
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -165,5 +174,13 @@ impl Delivered {
         {
             housekeeping.closed(&row);
         }
+    }
+
+    /// Tells what is missing, if that was not told for a while, and if it is known within this time:
+    /// the platform waits.
+    pub async fn look(&self, within: Duration) {
+        let Ok(mut residue) = self.residue.try_lock() else { return };
+        let looking = residue.again(&*self.ask, &self.metrics, self.clock.now_micros());
+        _ = tokio::time::timeout(within, looking).await;
     }
 }

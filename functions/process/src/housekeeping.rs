@@ -6,13 +6,15 @@ use anyhow::Context as _;
 use questline_events::{ledger::Row, row::LedgerRows};
 use questline_runtime::{clock::Clock, metrics::Metrics};
 use questline_stores::{
-    Topic,
-    log::{LogError, Reader, behind},
+    log::{Reader, behind},
     warehouse::{Rows, Warehouse},
 };
 use tokio::time::Instant;
 
-use crate::{closer::Closer, lag::Lag};
+use crate::{
+    closer::Closer,
+    lag::{self, Lag},
+};
 
 pub(crate) struct Housekeeping {
     reader: Arc<dyn Reader>,
@@ -64,14 +66,9 @@ impl Housekeeping {
             self.closer.resume(&ledger);
             self.resumed = true;
         }
-        let looked = async {
-            let ends = self.reader.ends(Topic::Raw).await?;
-            Ok::<_, LogError>((ends, self.reader.committed(&self.group).await?))
-        };
-        let Ok((ends, committed)) = looked.await else { return Ok(None) };
-        let lag = behind(&ends, &committed);
-        self.metrics.process_lag.set(lag);
-        self.metrics.process_lag_growth.set(self.lag.growth(self.looked, lag));
+        let looked = lag::look(&*self.reader, &self.group).await;
+        let Ok((ends, committed)) = looked else { return Ok(None) };
+        self.lag.tell(&self.metrics, behind(&ends, &committed));
         self.closer.fence(self.clock.now_micros(), || ends);
         self.show();
         if !self.closer.reached(&committed) {

@@ -4,7 +4,7 @@ mod closer;
 mod delivered;
 mod housekeeping;
 mod judge;
-mod lag;
+pub mod lag;
 mod outcome;
 mod outputs;
 mod ownership;

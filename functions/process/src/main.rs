@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::routing::get;
 use questline_environment::Rulebook;
 use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, SHUTDOWN};
-use questline_process::{Delivered, GROUP, Processor, platform, replay, residue};
+use questline_process::{Delivered, GROUP, Processor, lag, platform, replay, residue};
 use questline_runtime::{
     CancellationToken,
     clock::SystemClock,
@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    telemetry::start(tracing::level_filters::LevelFilter::INFO);
+    let _telemetry = telemetry::start(tracing::level_filters::LevelFilter::INFO);
     let (mut signals, env) = (Signals::listen()?, questline_environment::variables().await?);
     let (log, past) = questline_environment::log_and_past(&env).await?;
     let warehouse = questline_environment::warehouse_to_write(&env).await?;
@@ -29,25 +29,24 @@ async fn main() -> anyhow::Result<()> {
         let (replace, clock) = (warehouse.replace(&env).await?, SystemClock::shared());
         let replay = replay::Replay::new(rulebook, log.clone(), past, replace, clock);
         let ended = replay::job(&replay, request, signals.asked()).await;
-        warehouse.close().await;
-        log.close().await;
+        tokio::join!(warehouse.close(), log.close());
         return ended;
     }
     let rows = warehouse.rows(&env).await?;
     let group = env.get("QUESTLINE_GROUP").unwrap_or(GROUP);
     let delivered = |rulebook| {
         let (log, rows, metrics) = (log.clone(), rows.clone(), metrics.clone());
-        Arc::new(Delivered::new(rulebook, log, rows, metrics, SystemClock::shared(), group))
+        let (ask, clock) = (warehouse.ask(), SystemClock::shared());
+        Arc::new(Delivered::new(rulebook, log, rows, ask, metrics, clock, group))
     };
     if serve::is_lambda() {
         let delivered = delivered(rulebook);
         let invoked = move |event, left| platform::invoked(delivered.clone(), event, left);
-        return serve::lambda_events(invoked).await;
+        return serve::lambda_events(metrics, invoked).await;
     }
     let Listen { host, port } = Listen::read(&env)?;
     let listener = TcpListener::bind((host, port)).await?;
     let (stop, shown, clock) = (CancellationToken::new(), metrics.clone(), SystemClock::shared());
-    tokio::spawn(residue::watch(warehouse.ask(), metrics.clone(), clock.clone(), stop.clone()));
     let mut app = release::routes().route("/metrics", get(|| async move { shown.text() }));
     let (head_timeout, drain) = (HEAD_TIMEOUT, SHUTDOWN / 4);
     let limits = ServeLimits { head_timeout, connections: CONNECTIONS, drain };
@@ -57,6 +56,8 @@ async fn main() -> anyhow::Result<()> {
         app = app.merge(questline_environment::guarded(&env, routes)?);
         None
     } else {
+        tokio::spawn(lag::watch(log.clone(), metrics.clone(), stop.clone()));
+        tokio::spawn(residue::watch(warehouse.ask(), metrics.clone(), clock.clone(), stop.clone()));
         let processor = Processor::new(rulebook, log.clone(), rows, metrics, clock, stop.clone());
         Some(processor.run(log.join(GROUP)?))
     };
@@ -65,6 +66,5 @@ async fn main() -> anyhow::Result<()> {
     serving.await?;
     warehouse.close().await;
     log.close().await;
-    telemetry::end();
     ended
 }

@@ -8,6 +8,7 @@ use questline_stores::{
     warehouse::{Answer, QueryError, QueryLimits},
 };
 use serde_json::Value;
+use tokio::time::Instant;
 
 /// Between two looks: no minute is closed sooner.
 const PERIOD: Duration = Duration::from_secs(60);
@@ -28,15 +29,33 @@ pub async fn watch(
     let looking = async {
         loop {
             tokio::time::sleep(PERIOD).await;
-            match look(&*warehouse, clock.now_micros()).await {
-                Ok(answer) => show(&answer, &metrics),
-                Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "process.residue");
-                }
-            }
+            tell(&*warehouse, &metrics, clock.now_micros()).await;
         }
     };
     _ = stop.run_until_cancelled(looking).await;
+}
+
+/// When somebody looked last, where nothing runs between calls of the platform.
+#[derive(Debug, Default)]
+pub(crate) struct Looked(Option<Instant>);
+
+impl Looked {
+    /// Tells what is missing, if that was not told for a while.
+    pub(crate) async fn again(&mut self, warehouse: &dyn Ask, metrics: &Metrics, now: i64) {
+        if self.0.is_none_or(|at| at.elapsed() >= PERIOD) {
+            self.0 = Some(Instant::now());
+            tell(warehouse, metrics, now).await;
+        }
+    }
+}
+
+async fn tell(warehouse: &dyn Ask, metrics: &Metrics, now: i64) {
+    match look(warehouse, now).await {
+        Ok(answer) => show(&answer, metrics),
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "process.residue");
+        }
+    }
 }
 
 async fn look(warehouse: &dyn Ask, now: i64) -> Result<Answer, QueryError> {

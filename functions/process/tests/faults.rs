@@ -3,8 +3,10 @@
 
 mod support;
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
+use questline_process::lag;
+use questline_runtime::CancellationToken;
 use questline_stores::Topic;
 use support::{Stage, bad, event};
 
@@ -158,4 +160,32 @@ async fn records_that_expired_unread_are_counted() {
         "SELECT hop, CAST(sum(expired) AS BIGINT) FROM ledger WHERE expired > 0 GROUP BY 1";
     assert_eq!(stage.rows(expired).await, r#"[["log",7]]"#);
     assert_eq!(stage.metrics.process_expired.get(), 7);
+}
+
+/// Waits until `/metrics` has this line.
+async fn shown(stage: &Stage, line: &str) {
+    while !stage.metrics.text().lines().any(|shown| shown == line) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_lag_rises_while_a_batch_waits_for_the_warehouse() {
+    let folder = tempfile::tempdir().unwrap();
+    let stage = Stage::open(folder.path());
+    let stop = CancellationToken::new();
+    tokio::spawn(lag::watch(stage.log.clone(), stage.metrics.clone(), stop.clone()));
+    stage.append("app", batch("a")).await;
+    stage.writes.before.store(u32::MAX, Ordering::SeqCst);
+    let rises = async {
+        shown(&stage, "questline_process_lag 5").await;
+        stage.append("app", batch("b")).await;
+        shown(&stage, "questline_process_lag 10").await;
+        stage.writes.before.store(0, Ordering::SeqCst);
+    };
+    let rises = tokio::time::timeout(Duration::from_secs(60), rises);
+    let (risen, ()) = tokio::join!(rises, stage.process());
+    risen.unwrap();
+    stop.cancel();
+    holds(&stage, 2).await;
 }

@@ -28,7 +28,8 @@ fn delivered(stage: &Stage) -> Arc<Delivered> {
     let rulebook = Rulebook::read(&Env::of([])).unwrap();
     let warehouse = Arc::new(stage.failing());
     let (log, metrics, clock) = (stage.log.clone(), stage.metrics.clone(), SystemClock::shared());
-    Arc::new(Delivered::new(rulebook, log, warehouse, metrics, clock, GROUP))
+    let ask = Arc::new(stage.warehouse.clone());
+    Arc::new(Delivered::new(rulebook, log, warehouse, ask, metrics, clock, GROUP))
 }
 
 /// Headers as Lambda writes them: bytes are signed.
@@ -92,6 +93,8 @@ async fn a_batch_that_comes_again_whole_or_split_changes_no_number() {
     assert_eq!(invoke(&delivered, of_lambda(&records)).await, nothing_failed());
     let once = numbers(&stage).await;
     assert_eq!(once, "[[16,16,4,20,16,4,0]]");
+    let told = stage.metrics.text();
+    assert!(told.contains("questline_ledger_residue{hop=\"warehouse\"} 0"), "{told}");
     invoke(&delivered, of_lambda(&records)).await;
     for part in records.chunks(7) {
         invoke(&delivered, of_lambda(part)).await;
@@ -144,8 +147,11 @@ async fn a_warehouse_that_is_away_makes_the_batch_come_again() {
     let records = [record(11, &event("b")), record(12, &event("c"))];
     stage.writes.before.store(2, Ordering::SeqCst);
     assert_eq!(invoke(&delivered, of_lambda(&records)).await, nothing_failed(), "waited out");
+    let retries = || stage.metrics.process_retries.get();
+    assert_eq!(retries(), 2, "an alarm looks at them");
     stage.writes.before.store(1_000, Ordering::SeqCst);
     let failed = invoke(&delivered, of_lambda(&records)).await;
+    assert!(retries() > 3, "and at a batch that comes again: {}", retries());
     let first = json!({"itemIdentifier": {"partition": "game-events-raw-3", "offset": 11}});
     assert_eq!(failed, json!({ "batchItemFailures": [first] }));
     stage.writes.before.store(0, Ordering::SeqCst);

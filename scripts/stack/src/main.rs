@@ -14,7 +14,6 @@ use clap::Parser as _;
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
     let ended = stack::run(arguments::Arguments::parse()).await;
-    questline_runtime::telemetry::end();
     match ended {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {

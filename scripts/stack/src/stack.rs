@@ -18,7 +18,7 @@ use questline_ingest::{
 };
 use questline_log_kafka::{KafkaLog, Settings};
 use questline_log_sqlite::SqliteLog;
-use questline_process::residue;
+use questline_process::{lag, residue};
 use questline_runtime::{
     CancellationToken,
     clock::{SystemClock, now_micros},
@@ -47,7 +47,7 @@ use crate::{
 const LOCAL_RATE: u32 = 10_000_000;
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    telemetry::start(tracing::level_filters::LevelFilter::WARN);
+    let _telemetry = telemetry::start(tracing::level_filters::LevelFilter::WARN);
     let mut signals = Signals::listen()?;
     let directory = &arguments.data_dir;
     std::fs::create_dir_all(directory)
@@ -95,6 +95,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let keeping = ingest.clone();
     let book = tokio::spawn(async move { keeping.keep_book().await });
     let watching = watch(warehouse.clone(), metrics.clone(), stop.clone());
+    let looking = tokio::spawn(lag::watch(log.clone(), metrics.clone(), stop.clone()));
     let mut processing = Processing::start(directory, &log, &metrics, warehouse, rulebook)?;
     let playing = stop.child_token();
     let players = tokio::spawn(players::play(arguments_of(&arguments, fresh), url, playing));
@@ -108,7 +109,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     };
     say("\n");
     stop.cancel();
-    for task in [serving, showing, players, watching, expiring, closing] {
+    for task in [serving, showing, players, watching, looking, expiring, closing] {
         task.await?;
     }
     ingest.end(Duration::from_secs(1)).await;

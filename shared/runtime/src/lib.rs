@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod clock;
+mod cloudwatch;
 pub mod config;
 pub mod identity;
 pub mod metrics;

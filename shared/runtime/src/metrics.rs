@@ -1,10 +1,10 @@
 //! Every metric of the system: the one list of names, with meaning, unit and labels.
 
-use std::sync::atomic::AtomicU64;
+use std::{fmt, sync::atomic::AtomicU64};
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder, text::encode},
+    metrics::{MetricType, counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
 
@@ -90,6 +90,12 @@ impl Make for Gauge {
     }
 }
 
+impl Make for Moment {
+    fn make() -> Self {
+        Self::default()
+    }
+}
+
 impl<L: Clone + std::hash::Hash + Eq> Make for Family<L, Counter> {
     fn make() -> Self {
         Self::default()
@@ -105,6 +111,34 @@ impl<L: Clone + std::hash::Hash + Eq> Make for Family<L, Gauge> {
 impl Make for Seconds {
     fn make() -> Self {
         Self::new_with_constructor(histogram)
+    }
+}
+
+/// A point in time, in seconds, that is shown once somebody has told it: by a process that never
+/// does, and before the first night, 0 would be read as 1970.
+#[derive(Debug, Clone, Default)]
+pub struct Moment(Gauge<i64>);
+
+impl Moment {
+    /// Tells it.
+    pub fn set(&self, seconds: i64) {
+        self.0.set(seconds);
+    }
+
+    /// What was told last; 0 before.
+    #[must_use]
+    pub fn get(&self) -> i64 {
+        self.0.get()
+    }
+}
+
+impl EncodeMetric for Moment {
+    fn encode(&self, encoder: MetricEncoder<'_>) -> fmt::Result {
+        if self.get() == 0 { Ok(()) } else { self.0.encode(encoder) }
+    }
+
+    fn metric_type(&self) -> MetricType {
+        self.0.metric_type()
     }
 }
 
@@ -133,10 +167,10 @@ metrics! {
     #["process"] process_retries: Counter, "Attempts at the warehouse or the log that failed and were made again";
     #["process"] process_duration: Seconds, "Time of one batch: judge, write, commit", Seconds;
     #["process"] process_working: Gauge, "1 while processing runs";
-    #["daily-aggregate"] daily_closed_through: Gauge<i64>, "Unix time of the end of the last day whose run succeeded, checks included", Seconds;
-    #["daily-aggregate"] daily_fresh_through: Gauge<i64>, "Unix time up to which every change of a day is in its metrics", Seconds;
-    #["ml-trigger"] daily_trained_through: Gauge<i64>, "Unix time of the end of the last day for which a training job was started", Seconds;
-    #["process"] ledger_closed_through: Gauge<i64>, "Unix time of the last closed minute", Seconds;
+    #["daily-aggregate"] daily_closed_through: Moment, "Unix time of the end of the last day whose run succeeded, checks included", Seconds;
+    #["daily-aggregate"] daily_fresh_through: Moment, "Unix time up to which every change of a day is in its metrics", Seconds;
+    #["ml-trigger"] daily_trained_through: Moment, "Unix time of the end of the last day for which a training job was started", Seconds;
+    #["process"] ledger_closed_through: Moment, "Unix time of the last closed minute", Seconds;
     #["process"] ledger_residue: Family<Hop, Gauge>, "Events missing in closed minutes of the last 7 days; below 0 there are too many";
 }
 
@@ -158,4 +192,23 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 #[must_use]
 pub fn total(counter: &Counter<u64, AtomicU64>) -> u64 {
     counter.get()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_that_nobody_has_told_is_not_shown() {
+        let metrics = Metrics::default();
+        let shown = |name: &str| metrics.text().lines().any(|line| line.starts_with(name));
+        let moments: Vec<_> = NAMES.iter().filter(|name| name.ends_with("_through")).collect();
+        assert_eq!(moments.len(), 4);
+        for name in moments {
+            assert!(!shown(&format!("questline_{name}")), "{name}");
+        }
+        metrics.daily_closed_through.set(86_400);
+        assert!(shown("questline_daily_closed_through_seconds 86400"));
+        assert!(!shown("questline_daily_fresh_through"));
+    }
 }

@@ -34,6 +34,8 @@ use tower::ServiceExt as _;
 use tracing::{Instrument as _, Span, instrument::Instrumented};
 
 use crate::{
+    cloudwatch::Embedded,
+    metrics::Metrics,
     problem::Problem,
     release::release,
     telemetry::{self, TRACEPARENT},
@@ -57,26 +59,31 @@ pub fn is_lambda() -> bool {
 }
 
 /// Answers Lambda's invocations, whatever their events are, until the platform ends the process. The
-/// answer is made from the event and the time that is left for it. Who rolls out a release asks it
-/// with `{"questline":"version"}`, which no event source sends.
+/// answer is made from the event and the time that is left for it; after it, what `metrics` count is
+/// told in the log. Who rolls out a release asks it with `{"questline":"version"}`, which no event
+/// source sends.
 ///
 /// # Errors
 /// If the runtime API cannot be spoken to.
 pub async fn lambda_events<A, F>(
+    metrics: Arc<Metrics>,
     answer: impl Fn(Value, Duration) -> F + Clone + Send + 'static,
 ) -> anyhow::Result<()>
 where
     A: Serialize + Send + 'static,
     F: Future<Output = anyhow::Result<A>> + Send,
 {
+    let embedded = Arc::new(Embedded::of(metrics));
     let handler = lambda_runtime::service_fn(move |event: LambdaEvent<Value>| {
-        let answer = answer.clone();
+        let (answer, embedded) = (answer.clone(), embedded.clone());
         async move {
             if event.payload == json!({"questline": "version"}) {
                 return Ok(json!(release()));
             }
             let left = event.context.deadline().duration_since(SystemTime::now());
             let answered = answer(event.payload, left.unwrap_or_default()).await;
+            embedded.tell();
+            telemetry::flush().await;
             let answer = answered.map_err(|error| format!("{error:#}"))?;
             Ok::<_, lambda_runtime::Error>(serde_json::to_value(answer)?)
         }
@@ -85,25 +92,28 @@ where
 }
 
 /// Answers Lambda's events (function URL and API Gateway v2) until the platform ends the process.
+/// After each, what `metrics` count is told in the log.
 ///
 /// # Errors
 /// If the runtime API cannot be spoken to.
-pub async fn lambda(app: Router) -> anyhow::Result<()> {
-    lambda_http::run(traced(app)).await.map_err(|error| anyhow::anyhow!(error))
+pub async fn lambda(app: Router, metrics: Arc<Metrics>) -> anyhow::Result<()> {
+    lambda_http::run(traced(app, metrics)).await.map_err(|error| anyhow::anyhow!(error))
 }
 
-/// As [`lambda`], and what an answer has is sent as it comes: the function's URL has to stream.
+/// As [`lambda`] without metrics, and what an answer has is sent as it comes: the function's URL has
+/// to stream.
 ///
 /// # Errors
 /// If the runtime API cannot be spoken to.
 pub async fn lambda_streams(app: Router) -> anyhow::Result<()> {
-    let streaming = lambda_http::run_with_streaming_response(traced(app));
+    let streaming = lambda_http::run_with_streaming_response(traced(app, Arc::default()));
     streaming.await.map_err(|error| anyhow::anyhow!(error))
 }
 
 /// The app as Lambda calls it, each request within the trace that it belongs to.
 fn traced(
     app: Router,
+    metrics: Arc<Metrics>,
 ) -> impl tower::Service<
     lambda_http::Request,
     Response = Response,
@@ -112,10 +122,17 @@ fn traced(
 > + Clone
 + Send
 + 'static {
-    let app = talkative(app);
+    let (app, embedded) = (talkative(app), Arc::new(Embedded::of(metrics)));
     tower::service_fn(move |request: lambda_http::Request| {
+        let embedded = embedded.clone();
         let span = span_of(&request);
-        app.clone().oneshot(from_lambda(request)).instrument(span)
+        let answer = app.clone().oneshot(from_lambda(request)).instrument(span);
+        async move {
+            let answered = answer.await;
+            embedded.tell();
+            telemetry::flush().await;
+            answered
+        }
     })
 }
 

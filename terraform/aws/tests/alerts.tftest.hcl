@@ -18,7 +18,7 @@ run "every_alert_has_a_runbook" {
   command = apply
 
   assert {
-    condition = toset(concat(keys(aws_cloudwatch_metric_alarm.native), keys(aws_cloudwatch_metric_alarm.promql))) == toset([
+    condition = toset(concat(keys(aws_cloudwatch_metric_alarm.native), keys(aws_cloudwatch_metric_alarm.told))) == toset([
       for path in fileset("${path.module}/../runbooks", "*.md") : trimsuffix(path, ".md") if path != "README.md"
     ])
     error_message = "Alarms and runbooks differ."
@@ -26,7 +26,7 @@ run "every_alert_has_a_runbook" {
 
   assert {
     condition = alltrue([
-      for name, alarm in merge(aws_cloudwatch_metric_alarm.native, aws_cloudwatch_metric_alarm.promql) :
+      for name, alarm in merge(aws_cloudwatch_metric_alarm.native, aws_cloudwatch_metric_alarm.told) :
       fileexists("${path.module}/../../${split("Runbook: ", alarm.alarm_description)[1]}") && length(alarm.alarm_actions) == 1 && length(alarm.alarm_description) <= 1024
     ])
     error_message = "An alarm names no runbook, or tells nobody."
@@ -38,7 +38,26 @@ run "every_alert_has_a_runbook" {
   }
 
   assert {
-    condition     = !strcontains(jsonencode(aws_cloudwatch_metric_alarm.native), "{prefix}") && !strcontains(jsonencode(aws_cloudwatch_metric_alarm.native), "{api}")
+    condition = [
+      for name, alarm in merge(aws_cloudwatch_metric_alarm.native, aws_cloudwatch_metric_alarm.told) :
+      name if alarm.treat_missing_data == "breaching"
+    ] == ["NoEvents"]
+    error_message = "Silence is to be an alarm where events stop, and nowhere else."
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for alarm in aws_cloudwatch_metric_alarm.told : [
+        # What AWS looks at in one go: a day, or a week in hours.
+        alarm.evaluation_periods * one(distinct(flatten([for query in alarm.metric_query : query.metric[*].period]))) <= 86400,
+        length([for query in alarm.metric_query : query.id if query.return_data == true]) == 1,
+      ]
+    ]))
+    error_message = "An alarm looks too far back, or at more than one figure."
+  }
+
+  assert {
+    condition     = !strcontains(jsonencode([aws_cloudwatch_metric_alarm.native, aws_cloudwatch_metric_alarm.told]), "{prefix}") && !strcontains(jsonencode(aws_cloudwatch_metric_alarm.native), "{api}")
     error_message = "An alarm still holds a placeholder."
   }
 }

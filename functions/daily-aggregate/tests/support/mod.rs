@@ -86,10 +86,11 @@ pub(crate) fn run_over(
     warehouse: Arc<dyn DayWarehouse>,
     clock: Arc<Set>,
 ) -> DailyRun {
-    measured(directory, warehouse, clock, Arc::default())
+    run_telling(directory, warehouse, clock, Arc::default())
 }
 
-fn measured(
+/// The same, and what they count.
+pub(crate) fn run_telling(
     directory: &Path,
     warehouse: Arc<dyn DayWarehouse>,
     clock: Arc<Set>,
@@ -128,7 +129,7 @@ impl Place {
         clock: Arc<Set>,
     ) -> Self {
         let metrics = Arc::<Metrics>::default();
-        let run = measured(directory, days, clock.clone(), metrics.clone());
+        let run = run_telling(directory, days, clock.clone(), metrics.clone());
         Self { warehouse, clock, run, metrics, offset: 0 }
     }
 

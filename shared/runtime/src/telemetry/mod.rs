@@ -13,7 +13,7 @@ use std::io::IsTerminal as _;
 use once_cell::sync::OnceCell;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _};
-use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
+use opentelemetry_sdk::{Resource, error::OTelSdkResult, trace::SdkTracerProvider};
 pub use trace::{TRACEPARENT, is_context, is_sampled, onward, span};
 use tracing_subscriber::{
     EnvFilter, Layer as _, filter::LevelFilter, fmt, layer::SubscriberExt as _,
@@ -24,11 +24,24 @@ use crate::release::release;
 
 static STARTED: OnceCell<Option<SdkTracerProvider>> = OnceCell::new();
 
+/// Kept as long as the process has something to tell: however it ends, what was not sent yet is sent.
+#[must_use = "what was not sent yet is sent when this goes"]
+#[derive(Debug)]
+pub struct Telemetry(());
+
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        if let Some(Some(spans)) = STARTED.get() {
+            told(spans.shutdown());
+        }
+    }
+}
+
 /// Starts logging on standard error: lines for a person at a terminal, JSON for a machine. A
 /// second call does nothing.
 ///
 /// Never logged: query strings, write keys, addresses of players, bodies.
-pub fn start(default_level: LevelFilter) {
+pub fn start(default_level: LevelFilter) -> Telemetry {
     STARTED.get_or_init(|| {
         let filter = EnvFilter::builder().with_default_directive(default_level.into());
         let filter = filter.from_env_lossy();
@@ -51,6 +64,7 @@ pub fn start(default_level: LevelFilter) {
         }
         spans
     });
+    Telemetry(())
 }
 
 /// Whether spans go anywhere.
@@ -59,11 +73,18 @@ pub fn exports() -> bool {
     STARTED.get().is_some_and(Option::is_some)
 }
 
-/// Sends what was not sent yet: the last thing that a process does.
-pub fn end() {
-    if let Some(Some(spans)) = STARTED.get()
-        && let Err(error) = spans.shutdown()
-    {
+/// Sends what was not sent yet, before a platform lets the process sleep: it may never wake.
+pub(crate) async fn flush() {
+    if let Some(Some(spans)) = STARTED.get() {
+        let flushing = tokio::task::spawn_blocking(move || spans.force_flush());
+        if let Ok(flushed) = flushing.await {
+            told(flushed);
+        }
+    }
+}
+
+fn told(sent: OTelSdkResult) {
+    if let Err(error) = sent {
         tracing::warn!(error = &error as &dyn std::error::Error, "telemetry.otlp");
     }
 }

@@ -93,6 +93,15 @@ fn questline_testing_sha256(key: &str) -> &'static str {
     "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"
 }
 
+/// In the log, as CloudWatch reads them, and not with every call.
+fn metrics_are_told(folder: &Path) {
+    let said = std::fs::read_to_string(folder.join("lambda.log")).unwrap();
+    let mut lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let told = lines.find(|line| line["_aws"].is_object()).unwrap();
+    assert_eq!(told["questline_ingest_events_total.stored"], 1.0, "{told}");
+    assert_eq!(lines.find(|line| line["_aws"].is_object()), None);
+}
+
 #[tokio::test]
 async fn ingest_answers_function_urls_and_api_gateway() {
     let folder = tempfile::tempdir().unwrap();
@@ -108,11 +117,7 @@ async fn ingest_answers_function_urls_and_api_gateway() {
     assert_eq!((&receipt["stored"], &receipt["rejected"]), (&json!(1), &json!(1)), "{receipt}");
     let refused = client.post(&url).header("x-api-key", "wrong").body("[]").send().await.unwrap();
     assert_eq!(refused.status(), 401);
-    let said = std::fs::read_to_string(folder.path().join("lambda.log")).unwrap();
-    let mut lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let told = lines.find(|line| line["_aws"].is_object()).unwrap();
-    assert_eq!(told["questline_ingest_events_total.stored"], 1.0, "{told}");
-    assert_eq!(lines.find(|line| line["_aws"].is_object()), None, "not with every call");
+    metrics_are_told(folder.path());
 
     // API Gateway v2, as its event arrives.
     let request = json!({

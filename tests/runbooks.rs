@@ -373,4 +373,5 @@ async fn days() {
     training.shows("FROM training_runs", &[&day.to_string(), "not_met", why]);
     training.shows("FROM pipeline_runs", &["done"]);
     training.shows("daily --date", &[&format!("{day} done")]);
+    assert!(stack.terminate().success());
 }

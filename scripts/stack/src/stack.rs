@@ -55,8 +55,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let (place, (log, past)) = (Place::new(directory), log(&arguments).await?);
     let token = place.token(Some(&secret)).context("the operator's token")?;
     let fresh = log.ends(Topic::Raw).await?.iter().all(|end| *end == 0);
-    let metrics = Arc::new(Metrics::default());
-    let clock = SystemClock::shared();
+    let (metrics, clock) = (Arc::new(Metrics::default()), SystemClock::shared());
     let ingest = Arc::new(Ingest::new(config()?, log.clone(), metrics.clone(), clock));
     let listener = listen(arguments.port).await?;
     let url = format!("http://{}", listener.local_addr()?);

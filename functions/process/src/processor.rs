@@ -159,12 +159,11 @@ impl Processor {
         let read: HashSet<u32> = records.iter().map(|record| record.partition).collect();
         let (among, alone): (Vec<_>, Vec<_>) =
             gaps.into_iter().partition(|gap| read.contains(&gap.partition));
-        self.note_gaps(&among);
-        let done = self.batches(consumer, &records, &among).await?;
+        let done = self.batches(consumer, &records, among).await?;
         let reach = past(alone.iter().chain(&passed));
         if done == Done::Committed && !reach.is_empty() {
             // Nothing is read of these: what expired is counted with the move.
-            self.note_gaps(&alone);
+            self.note_gaps(&alone, &mut HashSet::new());
             self.batch(consumer, &[], reach).await?;
         }
         self.housekeep().await
@@ -212,16 +211,19 @@ impl Processor {
     }
 
     /// Records that expired unread are counted, never passed over in silence, and once: what the tables
-    /// had before the log was told of it, they have.
-    fn note_gaps(&mut self, gaps: &[Gap]) {
+    /// had before the log was told of it, they have. What is noted again, as for a batch that was too
+    /// large, is not told again.
+    fn note_gaps(&mut self, gaps: &[Gap], told: &mut HashSet<(u32, i64)>) {
         for gap in gaps {
             let from = gap.offsets.start.max(self.settled.counted(gap.partition));
             let (to, expired) = (gap.offsets.end, gap.offsets.end - from);
             if expired <= 0 {
                 continue;
             }
-            tracing::error!(partition = gap.partition, from, to, "process.expired");
-            self.metrics.process_expired.inc_by(expired.unsigned_abs());
+            if told.insert((gap.partition, from)) {
+                tracing::error!(partition = gap.partition, from, to, "process.expired");
+                self.metrics.process_expired.inc_by(expired.unsigned_abs());
+            }
             self.ledger_rows.push(Row {
                 hop: Hop::Log,
                 source: None,
@@ -235,25 +237,30 @@ impl Processor {
         }
     }
 
-    /// Records in as many batches as the warehouse wants: mostly one.
+    /// Records in as many batches as the warehouse wants, mostly one; what has expired on a partition is
+    /// counted with the first that moves it.
     async fn batches(
         &mut self,
         consumer: &mut dyn Consumer,
         mut records: &[Record],
-        mut gaps: &[Gap],
+        mut gaps: Vec<Gap>,
     ) -> Result<Done, Ended> {
-        let mut most = records.len();
+        let (mut most, mut told) = (records.len(), HashSet::new());
         while !records.is_empty() {
             let (batch, rest) = records.split_at(most.min(records.len()));
             let mut reach = reach(batch);
-            widen(&mut reach, gaps);
+            let (here, later): (Vec<_>, Vec<_>) =
+                gaps.iter().cloned().partition(|gap| reach.contains_key(&gap.partition));
+            widen(&mut reach, &here);
+            let noted = self.ledger_rows.len();
+            self.note_gaps(&here, &mut told);
             match self.batch(consumer, batch, reach).await? {
-                Done::Committed => {
-                    records = rest;
-                    gaps = &[];
-                }
+                Done::Committed => (records, gaps) = (rest, later),
                 Done::Lost => return Ok(Done::Lost),
-                Done::TooLarge if batch.len() > 1 => most = batch.len() / 2,
+                Done::TooLarge if batch.len() > 1 => {
+                    most = batch.len() / 2;
+                    self.ledger_rows.truncate(noted);
+                }
                 Done::TooLarge => {
                     let Record { partition, offset, .. } = batch[0];
                     let error = anyhow::anyhow!("{partition}/{offset} alone is too large a batch");

@@ -147,6 +147,13 @@ struct Worker {
     anew: bool,
 }
 
+/// However it ends: a client that waits for its partitions to be given up would wait for good.
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.let_go();
+    }
+}
+
 impl Worker {
     fn run(mut self, inbox: &mpsc::Receiver<Request>) {
         loop {
@@ -164,7 +171,7 @@ impl Worker {
                 }
                 Err(mpsc::RecvTimeoutError::Timeout) => self.keep_alive(),
                 // Dropped, it leaves the group.
-                Err(mpsc::RecvTimeoutError::Disconnected) => return self.let_go(),
+                Err(mpsc::RecvTimeoutError::Disconnected) => return,
             }
         }
     }
@@ -308,6 +315,7 @@ impl Worker {
         };
         let (expected, offset) = (*position, message.offset());
         if offset < expected {
+            tracing::warn!(partition, offset, expected, "kafka.before");
             self.doubted = true;
             return Ok(());
         }

@@ -28,6 +28,9 @@ pub(crate) struct Tails {
     looked: Instant,
     /// Where we were when we last looked.
     positions: Vec<Option<i64>>,
+    /// And where the log ended: by now every broker that could lead a partition knows of that. A new
+    /// leader may yet tell an earlier end than the one before it did a moment ago.
+    ends: Vec<i64>,
 }
 
 /// The end of a partition on which there is nothing to be read.
@@ -42,7 +45,7 @@ pub(crate) struct Tail {
 
 impl Tails {
     pub(crate) fn new(onlooker: Onlooker) -> Self {
-        Self { onlooker, looked: Instant::now(), positions: Vec::new() }
+        Self { onlooker, looked: Instant::now(), positions: Vec::new(), ends: Vec::new() }
     }
 
     /// The ends without a record of partitions on which we have stood still since the last look.
@@ -58,6 +61,7 @@ impl Tails {
         let before = std::mem::replace(&mut self.positions, positions.to_vec());
         let bounds = |bound| bounds_within(PATIENCE, consumer, Topic::Raw, bound);
         let ends = bounds(Offset::End).map_err(unavailable)?;
+        let ends = std::mem::replace(&mut self.ends, ends);
         let mut tails = Vec::new();
         for (partition, ((position, before), end)) in
             (0..).zip(positions.iter().zip(before).zip(ends))
@@ -80,7 +84,7 @@ impl Tails {
             let (partition, kept) = (number(tail.partition), Offset::Offset(tail.kept));
             from.add_partition_offset(Topic::Raw.name(), partition, kept).map_err(unavailable)?;
         }
-        // The ends were asked for before: a partition that is read to its end has nothing up to there.
+        // A partition that is read to its end has nothing up to where it ended long before.
         let empty = self.read(&from)?;
         tails.retain(|tail| empty.get(&number(tail.partition)) == Some(&true));
         Ok(tails)

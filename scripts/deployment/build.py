@@ -39,8 +39,8 @@ def build(steps, function, platform, profile):
     program = f"questline-{function}"
     cargo = ["--locked", "--profile", profile]
     if profile != PROFILE:
-        # The packages that everything is built of, so that nothing is built twice.
-        steps.here("cargo", "build", *cargo, "--workspace", "--bin", program)
+        # With the tests, as scripts/test builds it, so that nothing is built twice.
+        steps.here("cargo", "build", *cargo, "--workspace", "--bin", program, "--tests")
         return gathered(steps, function, "debug" if profile == "dev" else profile)
     steps.say(f"building {function}, without DuckDB: clouds have BigQuery")
     target = LAMBDA if platform == "aws" else MUSL

@@ -338,7 +338,9 @@ mod tests {
             let told = |name: HeaderName| head.headers.get(name).map(|it| it.to_str().unwrap());
             assert_eq!(told(header::ALLOW), allowed, "{method} {path}");
             let body = String::from_utf8(to_bytes(body, 1 << 16).await.unwrap().to_vec()).unwrap();
-            assert_eq!(told(header::CONTENT_LENGTH), Some(&*body.len().to_string()));
+            // Where none is told, hyper tells the body's own.
+            let length = told(header::CONTENT_LENGTH);
+            assert!(length.is_none_or(|length| length == body.len().to_string()), "{length:?}");
             assert!(body.contains(said), "{method} {path}: {body}");
         }
     }

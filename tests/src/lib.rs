@@ -38,13 +38,11 @@ pub fn skip(name: &str, why: &str) {
 }
 
 /// A port that nobody has at the moment: a server has to know its own before it listens.
-///
-/// # Panics
-/// If there is none.
 #[must_use]
 pub fn free_port() -> u16 {
-    let taken = TcpListener::bind("127.0.0.1:0").and_then(|taken| taken.local_addr());
-    taken.expect("a free port").port()
+    // Below those that the system gives to whoever asks for any, a test beside this one perhaps.
+    let mut some = std::iter::repeat_with(|| fastrand::u16(20_000..32_000));
+    some.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap_or_default()
 }
 
 /// Polls a condition until it gives a value.

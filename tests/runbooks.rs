@@ -368,6 +368,7 @@ async fn days() {
     assert!(stack.terminate().success());
     not_trained(&data, day).await;
     let stack = Stack::start(&data);
+    stack.settle().await;
     let mut training = Runbook::open("TrainingNotRun", &data, &own);
     let why = "features of 0 days are there, and 24 are needed";
     training.shows("FROM training_runs", &[&day.to_string(), "not_met", why]);

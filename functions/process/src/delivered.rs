@@ -166,21 +166,20 @@ impl Delivered {
         Ok(())
     }
 
-    /// Tells the lag and closes minutes; what cannot be done now is done the next time.
+    /// Tells the lag, closes minutes, and tells what is missing if that was not told for a while; what
+    /// cannot be done now is done the next time.
     pub async fn housekeep(&self) {
+        self.close().await;
+        let Ok(mut residue) = self.residue.try_lock() else { return };
+        residue.again(&*self.ask, &self.metrics, self.clock.now_micros()).await;
+    }
+
+    async fn close(&self) {
         let Ok(mut housekeeping) = self.housekeeping.try_lock() else { return };
         if let Ok(Some((row, rows))) = housekeeping.look().await
             && self.warehouse.write(rows).await.is_ok()
         {
             housekeeping.closed(&row);
         }
-    }
-
-    /// Tells what is missing, if that was not told for a while, and if it is known within this time:
-    /// the platform waits.
-    pub async fn look(&self, within: Duration) {
-        let Ok(mut residue) = self.residue.try_lock() else { return };
-        let looking = residue.again(&*self.ask, &self.metrics, self.clock.now_micros());
-        _ = tokio::time::timeout(within, looking).await;
     }
 }

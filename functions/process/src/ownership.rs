@@ -47,17 +47,24 @@ pub(crate) struct Reach {
 }
 
 pub(crate) fn reach(records: &[Record]) -> BTreeMap<u32, Reach> {
+    let one = |record: &Record| Reach {
+        first_offset: record.offset,
+        next_offset: record.offset + 1,
+        newest_ms: Some(record.timestamp_ms),
+    };
+    joined(records.iter().map(|record| (record.partition, one(record))))
+}
+
+/// Of each partition all of it as one.
+fn joined(parts: impl Iterator<Item = (u32, Reach)>) -> BTreeMap<u32, Reach> {
     let mut reach = BTreeMap::<u32, Reach>::new();
-    for record in records {
-        let (first_offset, newest_ms) = (record.offset, Some(record.timestamp_ms));
-        let next_offset = first_offset + 1;
-        reach
-            .entry(record.partition)
-            .and_modify(|known| {
-                known.next_offset = next_offset;
-                known.newest_ms = known.newest_ms.max(newest_ms);
-            })
-            .or_insert(Reach { first_offset, next_offset, newest_ms });
+    for (partition, part) in parts {
+        let join = |known: &mut Reach| {
+            known.first_offset = known.first_offset.min(part.first_offset);
+            known.next_offset = known.next_offset.max(part.next_offset);
+            known.newest_ms = known.newest_ms.max(part.newest_ms);
+        };
+        reach.entry(partition).and_modify(join).or_insert(part);
     }
     reach
 }
@@ -76,18 +83,12 @@ pub(crate) fn widen(reach: &mut BTreeMap<u32, Reach>, gaps: &[Gap]) {
 
 /// How far one goes on partitions of which there is nothing to be read.
 pub(crate) fn past<'g>(gaps: impl Iterator<Item = &'g Gap>) -> BTreeMap<u32, Reach> {
-    let mut reach = BTreeMap::<u32, Reach>::new();
-    for Gap { partition, offsets } in gaps {
-        let (first_offset, next_offset) = (offsets.start, offsets.end);
-        reach
-            .entry(*partition)
-            .and_modify(|known| {
-                known.first_offset = known.first_offset.min(first_offset);
-                known.next_offset = known.next_offset.max(next_offset);
-            })
-            .or_insert(Reach { first_offset, next_offset, newest_ms: None });
-    }
-    reach
+    let one = |gap: &Gap| Reach {
+        first_offset: gap.offsets.start,
+        next_offset: gap.offsets.end,
+        newest_ms: None,
+    };
+    joined(gaps.map(|gap| (gap.partition, one(gap))))
 }
 
 /// Source positions that the tables hold although the log's offsets are behind them.

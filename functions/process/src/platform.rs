@@ -182,7 +182,6 @@ pub async fn invoked(
 /// What is kept is answered in time, whether or not a minute could be closed: the next call closes it.
 async fn housekeep(delivered: &Delivered, ends_at: Instant) {
     _ = tokio::time::timeout_at(ends_at, delivered.housekeep()).await;
-    delivered.look(ends_at.saturating_duration_since(Instant::now())).await;
 }
 
 /// `POST /process`: one Pub/Sub push message, or an array of records.

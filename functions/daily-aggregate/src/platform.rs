@@ -43,17 +43,15 @@ impl Request {
         let mut reports = Reports::default();
         let days = (date.number()..=through.number()).map(Day::from_number);
         for day in days {
-            let (report, goes_on) = match daily.call(day, !self.resume, patience).await {
+            match daily.call(day, !self.resume, patience).await {
                 Err(why) if date < through => {
-                    let of_day = matches!(why, Failure::Busy(_) | Failure::Unusable(_));
-                    (Report::refused(day, &why), of_day)
+                    reports.days.push(Report::refused(day, &why));
+                    // That is away for the days that follow, too.
+                    if matches!(why, Failure::Warehouse(_)) {
+                        break;
+                    }
                 }
-                called => (called?, true),
-            };
-            reports.days.push(report);
-            // A warehouse that is away is away for the days that follow, too.
-            if !goes_on {
-                break;
+                called => reports.days.push(called?),
             }
         }
         Ok(reports)

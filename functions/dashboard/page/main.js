@@ -124,8 +124,10 @@ async function start() {
   }
   stand("asking", "Asking…");
   section("version").textContent = `Questline ${known.version}`;
-  // Ingest describes itself at its own address: that is this one where the form sends to none else.
-  section("beside").hidden = known.form?.ingest !== "";
+  // Ingest describes itself at its own address, which may be another.
+  section("docs").hidden = !known.docs;
+  if (known.docs) section("docs").firstElementChild.href = known.docs;
+  section("metrics").hidden = !known.metrics;
   // Without a pulse, what is answered tells whether somebody answers.
   if (!known.pulse) {
     const hear = (why) => (why ? stand("broken", "Not answering", `${why} What you see is what it last said; this page goes on by itself when it is back.`) : stand("live", "Answering"));

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use questline_events::{
     Day,
     limits::{DAILY_NIGHTLY_DAYS, DAILY_OLDEST_DAYS, DAILY_WAIT},
+    time::micros,
 };
 use questline_stores::daily::{Attempt, KnownDay};
 
-use crate::graph::{Next, Verdict, micros, next};
+use crate::graph::{Next, Verdict, next};
 
 /// How far back it is looked for days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

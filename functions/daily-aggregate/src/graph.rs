@@ -1,6 +1,9 @@
 //! The graph of a day, and what is to be done next: pure, from the rows of `pipeline_runs` and the time.
 
-use questline_events::limits::{DAILY_LEASE, DAILY_RETRIES, DAILY_RETRY_AFTER};
+use questline_events::{
+    limits::{DAILY_LEASE, DAILY_RETRIES, DAILY_RETRY_AFTER},
+    time::micros,
+};
 use questline_stores::daily::{Attempt, State, Table};
 
 /// A step of the day.
@@ -186,10 +189,6 @@ fn stands(latest: &Attempt, now: i64) -> Standing {
             at => Standing::Later(at),
         },
     }
-}
-
-pub(crate) fn micros(duration: std::time::Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

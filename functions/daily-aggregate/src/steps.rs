@@ -5,7 +5,7 @@ use std::{error::Error, sync::Arc};
 use questline_events::{
     Day,
     limits::{CHECK_ROWS, DAILY_PATIENCE, DAILY_STEP, DAILY_WAIT, LETTER_DAYS},
-    time::{MINUTE, text},
+    time::{MINUTE, micros, text},
 };
 use questline_runtime::clock::Clock;
 use questline_stores::{
@@ -19,7 +19,7 @@ use questline_stores::{
 use crate::{
     checks,
     features::{self, About},
-    graph::{Step, micros},
+    graph::Step,
 };
 
 /// What steps work with.

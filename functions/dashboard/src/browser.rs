@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
+use questline_events::time::micros;
 use questline_stores::{
     saved::{Ask, Saved, Unusable},
     warehouse::{Answer, QueryError},
@@ -78,7 +79,7 @@ pub(crate) fn pause(dashboard: &Dashboard) -> Duration {
 
 /// Microseconds between two looks.
 fn between(source: &dyn Ask) -> i64 {
-    i64::try_from(source.pause().as_micros()).unwrap_or(i64::MAX).max(1)
+    micros(source.pause()).max(1)
 }
 
 /// Log, partition and offset of a row: its last columns.

@@ -7,8 +7,12 @@ use std::{
     time::Duration,
 };
 
-use questline_events::limits::{
-    DASHBOARD_ANSWERS, DASHBOARD_FRESH, DASHBOARD_KEPT, DASHBOARD_SHARE, QUERY_ROWS, QUERY_TIMEOUT,
+use questline_events::{
+    limits::{
+        DASHBOARD_ANSWERS, DASHBOARD_FRESH, DASHBOARD_KEPT, DASHBOARD_SHARE, QUERY_ROWS,
+        QUERY_TIMEOUT,
+    },
+    time::micros,
 };
 use questline_stores::{
     saved::{Ask, Question, Value},
@@ -85,8 +89,7 @@ impl Cache {
 /// For how many microseconds: what was dear for longer, what is on its way as long as it may take.
 fn kept(cell: &Cell) -> i64 {
     let kept = cell.get().map_or(QUERY_TIMEOUT, |(_, took)| *took * DASHBOARD_SHARE);
-    let kept = kept.clamp(DASHBOARD_FRESH, DASHBOARD_KEPT);
-    i64::try_from(kept.as_micros()).unwrap_or(i64::MAX)
+    micros(kept.clamp(DASHBOARD_FRESH, DASHBOARD_KEPT))
 }
 
 /// A range that ends now is told by its length, so that it is the same one a moment later.
@@ -178,7 +181,7 @@ mod tests {
         let day = |at| (NOW + at - 24 * HOUR, NOW + at, NOW + at);
         let slow = Counting(AtomicUsize::new(0), QUERY_TIMEOUT);
         let cache = Cache::default();
-        let kept = i64::try_from(DASHBOARD_KEPT.as_micros()).unwrap();
+        let kept = micros(DASHBOARD_KEPT);
         for (at, asked) in [(0, 1), (kept - 1, 1), (kept, 2)] {
             let (from, to, now) = day(at);
             let answer = cache.about(&slow, &question(from, to), now).await;

@@ -8,7 +8,7 @@
 use questline_events::{
     ledger::{Counts, Hop, Row},
     limits::{BOOT_SILENCE, DELIVERY_DEADLINE},
-    time::{MINUTE, minute},
+    time::{MINUTE, micros, minute},
 };
 use questline_stores::{
     log::behind,
@@ -42,7 +42,7 @@ impl Closer {
 
     /// Notes the log's end, if there is a minute to be closed when it is reached.
     pub(crate) fn fence(&mut self, now: i64, ends: impl FnOnce() -> Vec<i64>) {
-        let deadline = i64::try_from(DELIVERY_DEADLINE.as_micros()).unwrap_or(i64::MAX);
+        let deadline = micros(DELIVERY_DEADLINE);
         // A page is written a moment after its minute is over.
         let through = minute(now - deadline - 2_000_000) - MINUTE;
         if self.fence.is_none() && self.closed_through.is_none_or(|closed| closed < through) {
@@ -59,7 +59,7 @@ impl Closer {
     /// after that.
     pub(crate) fn close(&mut self, ledger: &LedgerState) -> Option<Row> {
         let fence = self.fence.take()?;
-        let silence = i64::try_from(BOOT_SILENCE.as_micros()).unwrap_or(i64::MAX);
+        let silence = micros(BOOT_SILENCE);
         let lives = |boot: &&Boot| fence.at - boot.last_written <= silence;
         let written = |boot: &Boot| boot.last_complete.unwrap_or(boot.first_minute - MINUTE);
         let behind = ledger.boots.iter().filter(lives).map(written).min();

@@ -5,7 +5,10 @@ use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
-use crate::limits::{BRAKE_MIN_EVENTS, BRAKE_PERCENT, BRAKE_WINDOW};
+use crate::{
+    limits::{BRAKE_MIN_EVENTS, BRAKE_PERCENT, BRAKE_WINDOW},
+    time::micros,
+};
 
 /// Span of one bucket of the sliding window.
 const BUCKET_MICROS: i64 = 10 * 1_000_000;
@@ -64,7 +67,7 @@ impl Recent {
     }
 
     fn forget(&mut self, newest: i64) {
-        let span = i64::try_from(BRAKE_WINDOW.as_micros()).unwrap_or(i64::MAX) / BUCKET_MICROS;
+        let span = micros(BRAKE_WINDOW) / BUCKET_MICROS;
         while self.buckets.front().is_some_and(|bucket| bucket.number <= newest - span) {
             if let Some(old) = self.buckets.pop_front() {
                 self.events -= old.events;

@@ -1,5 +1,7 @@
 //! Moments: microseconds since 1970-01-01T00:00:00Z, and the calendar of UTC.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Datelike, NaiveDate};
 
 /// Microseconds of a day.
@@ -64,6 +66,12 @@ fn any(text: &str) -> Option<i64> {
 fn has_offset(bytes: &[u8]) -> bool {
     let clock = bytes.get(11..).unwrap_or_default();
     clock.iter().any(|byte| matches!(byte, b'Z' | b'z' | b'+' | b'-'))
+}
+
+/// A duration as moments are counted: in microseconds.
+#[must_use]
+pub fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// Days since 1970-01-01, UTC.

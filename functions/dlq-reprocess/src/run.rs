@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use questline_events::{
     Rules,
     event::Recent,
-    headers::{ATTEMPTS, Envelope, LETTER, RECEIVED_AT, REPROCESSED_AT, RUN},
+    headers::{self, ATTEMPTS, Envelope, LETTER, RECEIVED_AT, REPROCESSED_AT, RUN},
     ledger::{Counts, Hop, Page},
     limits::{
         DELIVERY_DEADLINE, RECORD_BYTES, REPROCESS_ATTEMPTS, REPROCESS_CALL, REPROCESS_LAG,
@@ -326,7 +326,8 @@ fn record(letter: &WaitingLetter, fixed: Option<Vec<u8>>, run: &str, now: i64) -
     let attempts = (letter.attempts + 1).to_string();
     let moment = text(now);
     let received_at = (letter.received_at / 1_000).to_string();
-    let missing = letter.headers.get(RECEIVED_AT).is_none();
+    let told = letter.headers.get(RECEIVED_AT).and_then(|told| std::str::from_utf8(told).ok());
+    let missing = told.and_then(headers::moment).is_none();
     let received_at = missing.then_some((RECEIVED_AT, received_at.as_bytes()));
     let ours = [
         (ATTEMPTS, attempts.as_bytes()),

@@ -226,10 +226,10 @@ impl<'c> Batch<'c> {
         brake: &mut Brake,
     ) -> Outcome {
         if record.envelope.ledger
-            && let Some(page) = record.value.and_then(|json| serde_json::from_slice(json).ok())
+            && let Some(page) = record.value.and_then(Page::read)
         {
             if judgement.missing().ledger {
-                self.pages.extend(Page::rows(&page));
+                self.pages.extend(page.rows());
             }
             return Outcome::Page;
         }

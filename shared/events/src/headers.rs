@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use crate::limits::{HEADERS_BYTES, OWN_HEADERS_BYTES};
+use crate::{
+    limits::{HEADERS_BYTES, OWN_HEADERS_BYTES},
+    time::MOMENTS,
+};
 
 /// The app that the write key belongs to.
 pub const APP_ID: &str = "app_id";
@@ -135,19 +138,13 @@ impl<'a> Envelope<'a> {
     /// Reads the headers of one record; `log_time_ms` stands in for a missing `received_at`.
     #[must_use]
     pub fn read(headers: Block<'a>, log_time_ms: i64) -> Self {
-        let mut envelope =
-            Self { received_at: log_time_ms.saturating_mul(1_000), ..Self::default() };
+        let log_time = log_time_ms.saturating_mul(1_000).clamp(0, MOMENTS.end - 1);
+        let mut envelope = Self { received_at: log_time, ..Self::default() };
         for (name, value) in headers.iter() {
             let Ok(text) = std::str::from_utf8(value) else { continue };
             match name {
                 APP_ID => envelope.app_id = Some(text).filter(|app| !app.is_empty()),
-                RECEIVED_AT => {
-                    if let Some(micros) =
-                        text.parse::<i64>().ok().and_then(|ms| ms.checked_mul(1_000))
-                    {
-                        envelope.received_at = micros;
-                    }
-                }
+                RECEIVED_AT => envelope.received_at = moment(text).unwrap_or(envelope.received_at),
                 CLIENT_IP => envelope.address = text.parse().ok(),
                 SENT_AT => envelope.sent_at = crate::time::parse(text),
                 S2S => envelope.server_to_server = text == "1",
@@ -162,6 +159,14 @@ impl<'a> Envelope<'a> {
         }
         envelope
     }
+}
+
+/// What [`RECEIVED_AT`] says, in microseconds since 1970. One in another unit is no moment: a
+/// warehouse would refuse its rows, and its partition would go no further.
+#[must_use]
+pub fn moment(text: &str) -> Option<i64> {
+    let micros = text.parse::<i64>().ok()?.checked_mul(1_000)?;
+    MOMENTS.contains(&micros).then_some(micros)
 }
 
 #[cfg(test)]
@@ -212,5 +217,22 @@ mod tests {
         let expected =
             Envelope { received_at: 7_000, address: "::1".parse().ok(), ..Envelope::default() };
         assert_eq!(envelope, expected);
+    }
+
+    #[test]
+    fn no_moment_is_one_that_a_warehouse_refuses() {
+        let now = 1_795_435_200_000;
+        let of = |text: &str, log_time_ms| {
+            let bytes = block(&[(RECEIVED_AT, text.as_bytes())]);
+            Envelope::read(Block(&bytes), log_time_ms).received_at
+        };
+        // Microseconds, nanoseconds, and what leaves no room for its minute.
+        for other in ["1795435200000000", "1795435200000000000", "-9223372036854775", "-1"] {
+            assert_eq!(of(other, now), now * 1_000, "{other}");
+        }
+        assert_eq!(of("1795435140000", now), (now - 60_000) * 1_000);
+        for (log_time_ms, expected) in [(i64::MIN, 0), (i64::MAX, MOMENTS.end - 1)] {
+            assert_eq!(of("", log_time_ms), expected);
+        }
     }
 }

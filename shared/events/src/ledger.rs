@@ -77,6 +77,28 @@ pub struct Counts {
     pub expired: i64,
 }
 
+impl Counts {
+    /// None is less than nothing, or more than anybody counts in a minute.
+    fn are_sound(&self) -> bool {
+        let counts = [
+            self.received,
+            self.stored,
+            self.rejected,
+            self.deferred,
+            self.late,
+            self.failed,
+            self.unknown,
+            self.refused_bodies,
+            self.read,
+            self.accepted,
+            self.duplicate,
+            self.dead_lettered,
+            self.expired,
+        ];
+        counts.iter().all(|count| u32::try_from(*count).is_ok())
+    }
+}
+
 impl AddAssign for Counts {
     fn add_assign(&mut self, other: Self) {
         self.received += other.received;
@@ -141,6 +163,16 @@ pub struct Row {
 }
 
 impl Page {
+    /// The page that a record of the raw topic is. None where it is somebody else's: it names a hop
+    /// that sends none, as one that closes minutes, or what no table holds and no sum bears.
+    #[must_use]
+    pub fn read(json: &[u8]) -> Option<Self> {
+        let page: Self = serde_json::from_slice(json).ok()?;
+        let sends = matches!(page.hop, Hop::Ingest | Hop::Reprocess);
+        let sound = page.apps.iter().all(|(_, counts)| counts.are_sound());
+        (sends && sound && time::MOMENTS.contains(&page.minute)).then_some(page)
+    }
+
     /// The rows of a page: one to say that the instance was alive, one for each app.
     pub fn rows(&self) -> impl Iterator<Item = Row> {
         let row = |app_id: Option<String>, counts| Row {
@@ -218,5 +250,38 @@ impl Tallies {
             closing: false,
             counts,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_of_somebody_else_is_none() {
+        let minute = 1_795_435_200_000_000;
+        let counts = Counts { received: 2, stored: 2, ..Counts::default() };
+        let page = Page {
+            hop: Hop::Ingest,
+            boot: "boot".to_owned(),
+            seq: 1,
+            minute,
+            complete: true,
+            closing: false,
+            apps: vec![("app".to_owned(), counts)],
+        };
+        let read = |page: &Page| Page::read(&serde_json::to_vec(page).unwrap());
+        assert_eq!(read(&page).as_ref(), Some(&page));
+        let counted = |counts| Page { apps: vec![("app".to_owned(), counts)], ..page.clone() };
+        for foreign in [
+            Page { hop: Hop::Closed, ..page.clone() },
+            Page { hop: Hop::Process, ..page.clone() },
+            Page { minute: minute * 1_000, ..page.clone() },
+            counted(Counts { late: -1, ..counts }),
+            counted(Counts { stored: i64::MAX, ..counts }),
+        ] {
+            assert_eq!(read(&foreign), None, "{foreign:?}");
+        }
+        assert_eq!(Page::read(b"ledger?"), None);
     }
 }

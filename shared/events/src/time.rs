@@ -1,6 +1,6 @@
 //! Moments: microseconds since 1970-01-01T00:00:00Z, and the calendar of UTC.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use chrono::{DateTime, Datelike, NaiveDate};
 
@@ -8,6 +8,10 @@ use chrono::{DateTime, Datelike, NaiveDate};
 pub const DAY: i64 = 86_400 * 1_000_000;
 /// Microseconds of a minute.
 pub const MINUTE: i64 = 60 * 1_000_000;
+
+/// The moments that a record may have been received at, from 1970 to before the year 9999: every
+/// warehouse keeps them, and what an hour's tolerance adds.
+pub const MOMENTS: Range<i64> = 0..253_370_764_800_000_000;
 
 /// Longest text that can be a moment: date, time, fraction and offset.
 const LONGEST: usize = 64;
@@ -210,5 +214,6 @@ mod tests {
         assert_eq!(&written(monday + 59), b"2026-11-23T11:59:00.000059Z");
         assert_eq!(&written(-1), b"1969-12-31T23:59:59.999999Z");
         assert_eq!((day(-1), hour(-1), weekday(-1)), (-1, 23, 2));
+        assert_eq!(text(MOMENTS.end), "9999-01-01T00:00:00Z");
     }
 }

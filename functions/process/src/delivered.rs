@@ -14,7 +14,7 @@ use questline_environment::Rulebook;
 use questline_events::{
     batch::{Batch, Context},
     brake::Brake,
-    limits::DELIVERY_DEADLINE,
+    limits::{DELIVERY_DEADLINE, FUTURE_TOLERANCE_MICROS},
     row::Postmark,
     window::{Identities, Window},
 };
@@ -122,7 +122,8 @@ impl Delivered {
             let row_records = std::mem::take(&mut batch.row_records);
             let totals = batch.totals.clone();
             traces::tell(&batch, records);
-            let produced = outputs::produced(&mut batch, records, log_id, postmark);
+            let mut produced = outputs::produced(&mut batch, records, log_id, postmark);
+            produced.iter_mut().for_each(|(topic, record)| fit(*topic, record, now));
             drop(batch);
             match self.write(&rows).await {
                 Err(WarehouseError::Refused(rows)) => {
@@ -182,4 +183,12 @@ impl Delivered {
             housekeeping.closed(&row);
         }
     }
+}
+
+/// Has the log take a record, whatever its platform says of where the raw one lies, and since when:
+/// brokers refuse a time that is an hour ahead, and its batch would come again for good.
+fn fit(topic: Topic, record: &mut NewRecord, now: i64) {
+    let latest = (now + FUTURE_TOLERANCE_MICROS / 2) / 1_000;
+    record.partition = record.partition.filter(|partition| *partition < topic.partitions());
+    record.timestamp_ms = record.timestamp_ms.map(|at| at.clamp(0, latest));
 }

@@ -15,7 +15,10 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::post,
 };
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use base64::{
+    DecodeError, Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
 use questline_events::limits::{KEY_BYTES, PUSH_BYTES, PUSH_PATIENCE, RECORD_BYTES};
 use questline_runtime::problem::Problem;
 use questline_stores::{Headers, Record};
@@ -39,7 +42,7 @@ struct KafkaRecord {
     partition: u32,
     offset: i64,
     #[serde(default)]
-    timestamp: i64,
+    timestamp: Option<i64>,
     #[serde(default)]
     key: Option<Value>,
     #[serde(default)]
@@ -85,13 +88,22 @@ struct Item {
     offset: i64,
 }
 
+/// With its padding or without, as JSON's base64 may be.
+const LENIENT: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
+
+/// In either alphabet, whichever platform wrote it.
+fn decoded(text: &str) -> Result<Vec<u8>, DecodeError> {
+    STANDARD.decode(text).or_else(|_| URL_SAFE.decode(text))
+}
+
 /// Bytes that were sent as base64; what is no base64 stays as it is, and is judged.
 fn bytes(value: Value) -> Option<Bytes> {
     match value {
         Value::Null => None,
-        Value::String(text) => {
-            Some(BASE64_STANDARD.decode(&text).unwrap_or_else(|_| text.into_bytes()).into())
-        }
+        Value::String(text) => Some(decoded(&text).unwrap_or_else(|_| text.into_bytes()).into()),
         // A schema registry has decoded it.
         other => Some(other.to_string().into()),
     }
@@ -118,7 +130,7 @@ fn record(record: KafkaRecord) -> Record {
     Record {
         partition: record.partition,
         offset: record.offset,
-        timestamp_ms: record.timestamp,
+        timestamp_ms: record.timestamp.unwrap_or(0),
         key: record.key.and_then(bytes).map(|key| kept(key, KEY_BYTES)),
         value: record.value.and_then(bytes).map(|value| kept(value, RECORD_BYTES)),
         headers: Headers::new(headers.iter().map(|(name, value)| (&**name, &**value))),
@@ -132,7 +144,7 @@ fn message(message: Message) -> anyhow::Result<Record> {
             format!("the message has no attribute `{name}`: the connector is to publish metadata")
         })
     };
-    let data = message.data.as_ref().map(|data| BASE64_STANDARD.decode(data)).transpose()?;
+    let data = message.data.as_deref().map(decoded).transpose()?;
     let headers = message.attributes.iter().filter(|(name, _)| !name.starts_with("kafka."));
     Ok(Record {
         partition: attribute("kafka.partition")?.parse().context("kafka.partition")?,

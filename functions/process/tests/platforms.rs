@@ -12,14 +12,17 @@ use axum::{
     body::Body,
     http::{Request, StatusCode},
 };
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use base64::{
+    Engine as _,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
 use questline_environment::Rulebook;
 use questline_process::{Delivered, GROUP, platform};
 use questline_runtime::{
     clock::{SystemClock, now_micros},
     config::Env,
 };
-use questline_stores::Topic;
+use questline_stores::{Topic, log::Head};
 use serde_json::{Value, json};
 use support::{Stage, bad, event};
 use tower::ServiceExt as _;
@@ -123,7 +126,15 @@ async fn no_record_makes_a_batch_come_again() {
     let mut decoded = record(6, "");
     decoded["value"] = json!({"already": "decoded"});
     let spoilt = record(7, &event("spoilt"));
-    let records = [no_headers, tombstone, no_key, odd, plain, decoded, spoilt];
+    let mut bare = record(8, "");
+    bare["value"] = json!(BASE64_URL_SAFE_NO_PAD.encode(event("bare")));
+    let mut timeless = record(9, &event("timeless"));
+    timeless["timestamp"] = Value::Null;
+    // Neither a warehouse nor a broker holds such times.
+    let mut far = record(10, &event("far"));
+    far["timestamp"] = json!(now_micros() / 1_000 + 7_200_000);
+    far["headers"][1]["received_at"] = json!(b"-9223372036854775");
+    let records = [no_headers, tombstone, no_key, odd, plain, decoded, spoilt, bare, timeless, far];
     assert_eq!(invoke(&delivered, of_lambda(&records)).await, nothing_failed());
     let verdicts = "SELECT source_offset, event_id FROM events
         UNION ALL SELECT source_offset, reason FROM events_dlq ORDER BY 1";
@@ -134,9 +145,21 @@ async fn no_record_makes_a_batch_come_again() {
         [4, "odd"],
         [5, "malformed_json"],
         [6, "missing_field"],
-        [7, "warehouse_refused"]
+        [7, "warehouse_refused"],
+        [8, "bare"],
+        [9, "timeless"],
+        [10, "far"]
     ]);
     assert_eq!(stage.rows(verdicts).await, expected.to_string());
+    let (mut produced, mut latest) = (0, 0);
+    let all: Vec<u32> = (0..Topic::Enriched.partitions()).collect();
+    let mut visit = |head: &Head| {
+        produced += 1;
+        latest = head.timestamp_ms.max(latest);
+    };
+    stage.log.scan(Topic::Enriched, &all, 0, &mut visit).await.unwrap();
+    assert_eq!(produced, 5);
+    assert!(latest < now_micros() / 1_000 + 3_600_000, "brokers take it: {latest}");
 }
 
 #[tokio::test]

@@ -13,9 +13,18 @@ use std::{
 };
 
 use questline_environment::Rulebook;
+use questline_events::{Day, time::text};
 use questline_log_kafka::{KafkaLog, Settings};
-use questline_process::{GROUP, Processor};
-use questline_runtime::{CancellationToken, clock::SystemClock, config::Env, metrics::Metrics};
+use questline_process::{
+    GROUP, Processor,
+    replay::{Replay, Request},
+};
+use questline_runtime::{
+    CancellationToken,
+    clock::{SystemClock, now_micros},
+    config::Env,
+    metrics::Metrics,
+};
 use questline_stores::{
     Topic,
     log::{Head, Log as _, Reader as _},
@@ -104,31 +113,64 @@ async fn the_largest_records_become_letters_that_fit() {
     assert_eq!(count(&log, Topic::Dlq).await, 2);
 }
 
-/// The end of a partition may hold the mark of somebody's transaction, or have expired before anybody
-/// read it: either way it is reached, and nothing is lost.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ends_without_a_record_are_reached() {
+/// Somebody else's transaction, of good events on some partitions, each of which gets a record and a
+/// mark: then the topic ends there.
+async fn transact(kafka: &Kafka, stage: &Stage, events: &[(i32, &str)], end: i64) {
     const PATIENCE: Duration = Duration::from_secs(20);
-    let folder = tempfile::tempdir().unwrap();
-    let kafka = Kafka::start(&folder.path().join("kafka"));
-    let stage = stage(&kafka, folder.path()).await;
     let mut foreign = ClientConfig::new();
     foreign.set("bootstrap.servers", kafka.brokers()).set("transactional.id", "another");
     let foreign: BaseProducer = foreign.create().unwrap();
     foreign.init_transactions(PATIENCE).unwrap();
     foreign.begin_transaction().unwrap();
-    let good = event("good").into_bytes();
-    for partition in [5, 9] {
-        let headers = OwnedHeaders::new().insert(Header { key: "app_id", value: Some("app") });
-        let record = BaseRecord::<(), _>::to(Topic::Raw.name()).partition(partition);
+    for (partition, id) in events {
+        let (good, headers) = (event(id).into_bytes(), OwnedHeaders::new());
+        let headers = headers.insert(Header { key: "app_id", value: Some("app") });
+        let record = BaseRecord::<(), _>::to(Topic::Raw.name()).partition(*partition);
         assert!(foreign.send(record.headers(headers).payload(&good)).is_ok());
     }
     foreign.flush(PATIENCE).unwrap();
     foreign.commit_transaction(PATIENCE).unwrap();
-    // A record and a mark each, which is written after the answer.
-    while stage.records(Topic::Raw).await < 4 {
+    // Marks are written after the answer.
+    while stage.records(Topic::Raw).await < end {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// What a range lacks is lost only where it was a record.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn marks_of_transactions_are_no_lost_records_to_a_replay() {
+    const DAY: i64 = 86_400 * 1_000_000;
+    let folder = tempfile::tempdir().unwrap();
+    let kafka = Kafka::start(&folder.path().join("kafka"));
+    let stage = stage(&kafka, folder.path()).await;
+    transact(&kafka, &stage, &[(5, "a")], 2).await;
+    transact(&kafka, &stage, &[(5, "b")], 4).await;
+    stage.process().await;
+    let log = Arc::new(KafkaLog::open(Settings::at(&kafka.brokers())).await.unwrap());
+    // By a clock of tomorrow today can be replayed.
+    stage.ahead.store(DAY, Ordering::SeqCst);
+    let warehouse = Arc::new(stage.warehouse.clone());
+    let replay = Replay::new(stage.rulebook.clone(), log.clone(), log, warehouse, stage.clock());
+    let now = now_micros();
+    let (from, to) = (text(now - 3_600_000_000), text(Day::of(now + DAY).start()));
+    let request = serde_json::json!({ "from": from, "to": to });
+    let request: Request = serde_json::from_value(request).unwrap();
+    let plan = replay.plan(&request).await.unwrap();
+    let report = plan.carry_out(|_| {}).await.unwrap();
+    assert_eq!((report.read, report.accepted), (2, 2));
+    assert_eq!((report.rows_before, report.rows_after), (2, 2));
+    let events = "SELECT source_offset, event_id FROM events ORDER BY 1";
+    assert_eq!(stage.rows(events).await, r#"[[0,"a"],[2,"b"]]"#);
+}
+
+/// The end of a partition may hold the mark of somebody's transaction, or have expired before anybody
+/// read it: either way it is reached, and nothing is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ends_without_a_record_are_reached() {
+    let folder = tempfile::tempdir().unwrap();
+    let kafka = Kafka::start(&folder.path().join("kafka"));
+    let stage = stage(&kafka, folder.path()).await;
+    transact(&kafka, &stage, &[(5, "good"), (9, "good")], 4).await;
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", kafka.brokers()).create().unwrap();
     let mut expired = TopicPartitionList::new();

@@ -55,6 +55,13 @@ pub trait Past: Send + Sync {
 
     /// Reads some offsets of each partition, in their order. What is not there any more is left out.
     fn read(&self, offsets: Vec<Range<i64>>) -> Pages;
+
+    /// Whether every record that some offsets of each partition ever had is still there: what was
+    /// left out of them is the mark of somebody's transaction, or what that took back. Where each
+    /// offset is a record's, one that was left out is lost.
+    async fn keeps(&self, _offsets: &[Range<i64>]) -> Result<bool, LogError> {
+        Ok(false)
+    }
 }
 
 /// Offsets of one partition.

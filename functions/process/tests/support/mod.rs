@@ -270,7 +270,7 @@ impl Stage {
             self.log.clone(),
             Arc::new(warehouse),
             self.metrics.clone(),
-            Arc::new(Ahead(self.ahead.clone())),
+            self.clock(),
             stop.clone(),
         );
         let running = tokio::spawn(processor.run(Box::new(consumer)));
@@ -282,6 +282,11 @@ impl Stage {
         tokio::time::timeout(Duration::from_secs(120), reached).await.unwrap();
         stop.cancel();
         running.await.unwrap().unwrap();
+    }
+
+    /// The processor's clock.
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(Ahead(self.ahead.clone()))
     }
 
     /// The warehouse, as it fails when it is told to.

@@ -30,6 +30,11 @@ impl Past for KafkaLog {
         let onlooker = self.onlooker.clone();
         pages(move |turn| read(&onlooker, &offsets, turn))
     }
+
+    async fn keeps(&self, offsets: &[Range<i64>]) -> Result<bool, LogError> {
+        let (onlooker, offsets) = (self.onlooker.clone(), offsets.to_vec());
+        blocking(move || onlooker.keeps(Topic::Raw, &offsets)).await
+    }
 }
 
 fn read(

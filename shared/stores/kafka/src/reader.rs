@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    ops::Range,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -171,6 +172,16 @@ impl Onlooker {
         let ends = self.ends(topic)?;
         let found = by_partition(&self.times(topic, &partitions, since_ms)?, ends.len());
         Ok(found.into_iter().zip(ends).map(|(found, end)| found.unwrap_or(end)).collect())
+    }
+
+    /// Whether nothing of some offsets has expired, and no open transaction holds any of them back.
+    pub(crate) fn keeps(&self, topic: Topic, offsets: &[Range<i64>]) -> Result<bool, LogError> {
+        let firsts = bounds(&*self.asking(NOBODY)?, topic, Offset::Beginning)?;
+        let ends = bounds(&self.create(&self.ending())?, topic, Offset::End)?;
+        let mut partitions = offsets.iter().zip(firsts.iter().zip(&ends));
+        Ok(partitions.all(|(offsets, (first, end))| {
+            offsets.is_empty() || (*first <= offsets.start && offsets.end <= *end)
+        }))
     }
 
     /// A client that reads from some offsets on, and is told where partitions end.

@@ -15,6 +15,7 @@ use questline_stores::{
     log::{
         Appender as _, Committed, Gap, Log as _, LogError, PollLimits, Reader as _, Transaction,
     },
+    replay::Past as _,
 };
 use questline_testing::Kafka;
 use rdkafka::{
@@ -250,6 +251,11 @@ async fn what_expired_unread_is_a_gap() {
     assert_eq!(read.iter().map(|record| record.offset).collect::<Vec<_>>(), [7, 8, 9]);
     assert_eq!(log.record(5, 6).await.unwrap(), None, "expired");
     assert_eq!(log.record(5, 7).await.unwrap().as_ref(), read.first());
+    for (offsets, kept) in [(6..10, false), (7..10, true), (7..11, false)] {
+        let mut all = vec![0..0; Topic::Raw.partitions() as usize];
+        all[5] = offsets;
+        assert_eq!(log.keeps(&all).await.unwrap(), kept, "{:?}", all[5]);
+    }
     let mut newcomer = log.join("another").unwrap();
     assert_eq!(assigned(&mut *newcomer).await.gaps, [], "who never was there has lost nothing");
 }

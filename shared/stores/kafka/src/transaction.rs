@@ -25,8 +25,14 @@ const STEP: Duration = Duration::from_secs(10);
 /// All attempts: a transaction open for longer is ended by the broker.
 const DEADLINE: Duration = Duration::from_secs(30);
 
+/// One attempt to throw all away.
+const ABORT: Duration = Duration::from_secs(1);
+
 /// One attempt to send all: between two, the client is polled.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// Before a step is repeated.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Commits transactions, one after the other.
 pub(crate) struct Committer {
@@ -78,9 +84,7 @@ impl Committer {
         let usable = match &result {
             Ok(()) => true,
             // A producer whose transaction cannot be aborted begins anew, which fences this one.
-            Err(error) => {
-                !is_fatal(error) && persevere(|| producer.abort_transaction(STEP)).is_ok()
-            }
+            Err(error) => !is_fatal(error) && abort(&producer).is_ok(),
         };
         if usable {
             self.producer = Some(producer);
@@ -129,6 +133,18 @@ fn attempt(
     persevere(|| producer.commit_transaction(STEP))
 }
 
+/// Throws away what was not sent. The client waits until all of that has been heard of, and only who
+/// polls it hears: so it is asked for short whiles, and polled in between.
+fn abort(producer: &BaseProducer<Context<Quiet>>) -> KafkaResult<()> {
+    persevere(|| {
+        let aborted = producer.abort_transaction(ABORT);
+        if aborted.is_err() {
+            _ = producer.flush(LOOK);
+        }
+        aborted
+    })
+}
+
 fn send(
     producer: &BaseProducer<Context<Quiet>>,
     topic: Topic,
@@ -155,7 +171,11 @@ fn persevere(mut step: impl FnMut() -> KafkaResult<()>) -> KafkaResult<()> {
     loop {
         match step() {
             Err(KafkaError::Transaction(error))
-                if error.is_retriable() && started.elapsed() < DEADLINE => {}
+                if error.is_retriable() && started.elapsed() < DEADLINE =>
+            {
+                // Some are said at once.
+                std::thread::sleep(PAUSE);
+            }
             result => return result,
         }
     }
@@ -172,5 +192,35 @@ fn failure(error: KafkaError) -> LogError {
             LogError::Fenced
         }
         _ => unavailable(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use questline_testing::Kafka;
+
+    use super::*;
+    use crate::KafkaLog;
+
+    /// What is thrown away with it was on its way, and nobody hears of it by himself.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_transaction_with_records_on_their_way_is_aborted_soon() {
+        let folder = tempfile::tempdir().unwrap();
+        let kafka = Kafka::start(folder.path());
+        let settings = Settings::at(&kafka.brokers());
+        KafkaLog::create_topics(&settings).await.unwrap();
+        let mut committer = Committer::new(settings, Context::default(), "group");
+        committer.begin().unwrap();
+        let producer = committer.producer.as_ref().unwrap();
+        producer.begin_transaction().unwrap();
+        for partition in 0..64 {
+            let partition = Some(partition);
+            let record = NewRecord { partition, value: Some("v".into()), ..NewRecord::default() };
+            send(producer, Topic::Enriched, &record).unwrap();
+        }
+        let started = Instant::now();
+        abort(producer).unwrap();
+        assert!(started.elapsed() < STEP, "{:?}", started.elapsed());
+        producer.begin_transaction().unwrap();
     }
 }

@@ -377,6 +377,8 @@ pub(crate) fn is_passing(error: &KafkaError) -> bool {
                     | RDKafkaErrorCode::NetworkException
                     | RDKafkaErrorCode::UnknownLeaderEpoch
                     | RDKafkaErrorCode::FencedLeaderEpoch
+                    // A broker that is only starting knows of nothing yet, not of itself.
+                    | RDKafkaErrorCode::Partial
             )
         )
 }

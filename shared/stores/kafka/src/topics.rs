@@ -89,17 +89,30 @@ pub(crate) async fn create(
     let options = AdminOptions::new()
         .request_timeout(Some(Duration::from_secs(30)))
         .operation_timeout(Some(Duration::from_secs(30)));
-    let made = admin.create_topics(&topics, &options).await.map_err(unavailable)?;
-    let mut names = Vec::new();
-    for (topic, made) in Topic::ALL.into_iter().zip(made) {
-        match made {
-            Ok(_) => names.push(topic.name()),
-            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((name, code)) => {
-                let why = format!("the topic {name} cannot be made: {code}");
-                return Err(LogError::Misconfigured(why));
+    let (deadline, mut names) = (Instant::now() + PATIENCE, Vec::new());
+    loop {
+        let made = admin.create_topics(&topics, &options).await.map_err(unavailable)?;
+        let mut starting = false;
+        for (topic, made) in Topic::ALL.into_iter().zip(made) {
+            match made {
+                Ok(_) => names.push(topic.name()),
+                Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                // Brokers that are only starting are not counted yet.
+                Err((_, RDKafkaErrorCode::InvalidReplicationFactor))
+                    if Instant::now() < deadline =>
+                {
+                    starting = true;
+                }
+                Err((name, code)) => {
+                    let why = format!("the topic {name} cannot be made: {code}");
+                    return Err(LogError::Misconfigured(why));
+                }
             }
         }
+        if !starting {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
     all_known(admin.inner(), &names)?;
     Ok(names)
@@ -128,9 +141,16 @@ fn all_known<C: rdkafka::ClientContext>(
     Ok(())
 }
 
+/// How many brokers there are: one that is only starting answers before it is counted itself.
 fn brokers<C: rdkafka::ClientContext>(client: &Client<C>) -> Result<usize, LogError> {
-    let metadata = patiently(|| client.fetch_metadata(None, PATIENCE))?;
-    Ok(metadata.brokers().len())
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let found = patiently(|| client.fetch_metadata(None, PATIENCE))?.brokers().len();
+        if found > 0 || Instant::now() >= deadline {
+            return Ok(found);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// Checks the topics; the error names what is wrong with them, and the mend.
@@ -141,9 +161,11 @@ pub(crate) async fn check(settings: &Settings, context: &Context) -> Result<(), 
     for topic in Topic::ALL {
         let name = topic.name();
         let metadata = patiently(|| admin.inner().fetch_metadata(Some(name), PATIENCE))?;
-        let partitions = metadata.topics().first().map_or(&[][..], |found| found.partitions());
+        let found = metadata.topics().first();
+        let partitions = found.map_or(&[][..], |found| found.partitions());
         if partitions.is_empty() {
-            wrong.push(format!("{name} does not exist"));
+            let why = found.and_then(|found| found.error()).map(RDKafkaErrorCode::from);
+            wrong.push(absent(name, why));
             continue;
         }
         if partitions.len() != topic.partitions() as usize {
@@ -168,6 +190,14 @@ pub(crate) async fn check(settings: &Settings, context: &Context) -> Result<(), 
          administration's",
         wrong.join("; ")
     )))
+}
+
+/// A topic that is not shown need not be missing: who may not look at it is not told.
+fn absent(name: &str, why: Option<RDKafkaErrorCode>) -> String {
+    match why {
+        None | Some(RDKafkaErrorCode::UnknownTopicOrPartition) => format!("{name} does not exist"),
+        Some(code) => format!("{name} cannot be looked at: {code}"),
+    }
 }
 
 async fn configured(
@@ -205,5 +235,19 @@ pub(crate) fn log_id(settings: &Settings, context: &Context) -> Result<String, L
     match (cluster, topic) {
         (Some(cluster), Some(topic)) => Ok(format!("{cluster}.{topic}")),
         _ => Err(LogError::Unavailable("the cluster does not tell its id and its topic's".into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_that_nobody_shows_us_is_not_called_missing() {
+        let unknown = RDKafkaErrorCode::UnknownTopicOrPartition;
+        assert_eq!(absent("raw", Some(unknown)), "raw does not exist");
+        let refused = absent("raw", Some(RDKafkaErrorCode::TopicAuthorizationFailed));
+        assert!(refused.starts_with("raw cannot be looked at: "), "{refused}");
+        assert!(refused.contains("uthoriz"), "{refused}");
     }
 }

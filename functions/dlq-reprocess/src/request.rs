@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use crate::fix::{Fix, Kind, Path};
 
+/// Seconds of the longest call: what is left is for the next one.
+const LONGEST_CALL: u64 = 86_400;
+
 /// Which letters, and what is to be done to them. Empty members select everything.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -95,6 +98,9 @@ impl Request {
         if rate == 0 {
             return unusable("`rate` is to be 1 or more letters a second".to_owned());
         }
+        if self.seconds.is_some_and(|seconds| seconds > LONGEST_CALL) {
+            return unusable(format!("`seconds` is to be {LONGEST_CALL} at most: a day"));
+        }
         let renames =
             self.rename.iter().map(|(from, to)| Fix::Rename(Path::of(from), Path::of(to)));
         let casts = self.cast.iter().map(|(name, kind)| Fix::Cast(Path::of(name), *kind));
@@ -144,6 +150,7 @@ mod tests {
             (json!({"rename": {"id": "event_id"}}), "`id` cannot be changed"),
             (json!({"cast": {"a": "date"}}), "date"),
             (json!({"rate": 0}), "`rate`"),
+            (json!({"seconds": u64::MAX}), "`seconds`"),
             (json!({"drop": true}), "drop"),
         ] {
             let said = plan(request).unwrap_err();

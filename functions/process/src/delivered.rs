@@ -21,6 +21,7 @@ use questline_events::{
 use questline_runtime::{clock::Clock, metrics::Metrics};
 use questline_stores::{
     NewRecord, Record, Topic,
+    declared::bytes,
     log::Log,
     saved::Ask,
     warehouse::{Rows, Warehouse, WarehouseError},
@@ -99,7 +100,24 @@ impl Delivered {
         result
     }
 
+    /// In as many batches as the warehouse wants, mostly one.
     async fn attempt(&self, records: &[Record]) -> anyhow::Result<()> {
+        let (mut most, mut rest) = (records.len(), records);
+        loop {
+            let (batch, later) = rest.split_at(most.min(rest.len()));
+            if self.batch(batch).await? {
+                rest = later;
+            } else {
+                most = batch.len() / 2;
+            }
+            if rest.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One batch; `false` if its rows are more than the warehouse takes at a time.
+    async fn batch(&self, records: &[Record]) -> anyhow::Result<bool> {
         let mut refused = HashSet::new();
         let brake = self.brake.lock().unwrap_or_else(PoisonError::into_inner).clone();
         loop {
@@ -119,6 +137,10 @@ impl Delivered {
             let mut batch = Batch::new(context, records.len());
             judge(records, &refused, &Settled::default(), &mut batch, &mut window, &mut brake);
             let rows = outputs::rows(&mut batch, log_id, &[], now, Vec::new())?;
+            let most = self.warehouse.batch().table_bytes;
+            if records.len() > 1 && rows.tables.iter().any(|(_, rows)| bytes(rows) > most) {
+                return Ok(false);
+            }
             let row_records = std::mem::take(&mut batch.row_records);
             let totals = batch.totals.clone();
             traces::tell(&batch, records);
@@ -136,7 +158,7 @@ impl Delivered {
             self.produce(produced).await?;
             count(&self.metrics, &totals, &window, &brake);
             *self.brake.lock().unwrap_or_else(PoisonError::into_inner) = brake;
-            return Ok(());
+            return Ok(true);
         }
     }
 

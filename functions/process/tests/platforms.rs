@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use axum::{
     body::Body,
     http::{Request, StatusCode},
@@ -22,14 +23,23 @@ use questline_runtime::{
     clock::{SystemClock, now_micros},
     config::Env,
 };
-use questline_stores::{Topic, log::Head};
+use questline_stores::{
+    Topic,
+    declared::bytes,
+    log::Head,
+    warehouse::{BatchLimits, Claim, Found, LedgerState, Rows, Warehouse, WarehouseError},
+};
+use questline_warehouse_duckdb::DuckdbWarehouse;
 use serde_json::{Value, json};
 use support::{Stage, bad, event};
 use tower::ServiceExt as _;
 
 fn delivered(stage: &Stage) -> Arc<Delivered> {
+    delivered_to(stage, Arc::new(stage.failing()))
+}
+
+fn delivered_to(stage: &Stage, warehouse: Arc<dyn Warehouse>) -> Arc<Delivered> {
     let rulebook = Rulebook::read(&Env::of([])).unwrap();
-    let warehouse = Arc::new(stage.failing());
     let (log, metrics, clock) = (stage.log.clone(), stage.metrics.clone(), SystemClock::shared());
     let ask = Arc::new(stage.warehouse.clone());
     Arc::new(Delivered::new(rulebook, log, warehouse, ask, metrics, clock, GROUP))
@@ -216,6 +226,45 @@ async fn a_pub_sub_message_and_an_array_are_pushed() {
     assert_eq!(push(&nameless).await, StatusCode::BAD_REQUEST);
     stage.writes.before.store(1_000, Ordering::SeqCst);
     assert_eq!(push(&message).await, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+/// A warehouse that takes only so many bytes of a table at a time.
+struct Narrow(DuckdbWarehouse);
+
+const NARROW: usize = 8 << 10;
+
+#[async_trait]
+impl Warehouse for Narrow {
+    fn batch(&self) -> BatchLimits {
+        BatchLimits { table_bytes: NARROW, ..BatchLimits::default() }
+    }
+
+    async fn write(&self, rows: Rows) -> Result<(), WarehouseError> {
+        if rows.tables.iter().any(|(_, rows)| bytes(rows) > NARROW) {
+            return Err(WarehouseError::TooLarge);
+        }
+        self.0.write(rows).await
+    }
+
+    async fn recover(&self, log_id: &str, claims: &[Claim]) -> Result<Vec<Found>, WarehouseError> {
+        self.0.recover(log_id, claims).await
+    }
+
+    async fn ledger(&self, log_id: &str) -> Result<LedgerState, WarehouseError> {
+        self.0.ledger(log_id).await
+    }
+}
+
+/// A platform cuts batches as it likes; what the warehouse takes at a time is another's affair.
+#[tokio::test]
+async fn a_batch_that_is_too_large_for_the_warehouse_is_written_in_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let stage = Stage::open(folder.path());
+    let delivered = delivered_to(&stage, Arc::new(Narrow(stage.warehouse.clone())));
+    let records: Vec<_> = (0..60).map(|n| record(n, &event(&format!("e-{n}")))).collect();
+    assert_eq!(invoke(&delivered, of_lambda(&records)).await, nothing_failed());
+    assert_eq!(numbers(&stage).await, "[[60,60,0,60,60,0,0]]");
+    assert_eq!(stage.records(Topic::Enriched).await, 60, "each part once");
 }
 
 /// What the published types of these events read, we read.

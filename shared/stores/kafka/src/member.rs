@@ -30,7 +30,7 @@ use tokio::sync::oneshot;
 use crate::{
     client::{Context, unavailable},
     convert::Gathered,
-    membership::{Changes, Client, Membership, passing},
+    membership::{Changes, Client, Membership, all_known, passing},
     native::keep_little_free,
     reader::{Onlooker, PATIENCE, bounds, committed, number},
     settings::{SESSION, Settings},
@@ -378,6 +378,7 @@ impl Worker {
     }
 
     fn take(&mut self, partitions: &[u32], polled: &mut Polled) -> Result<(), LogError> {
+        all_known(partitions)?;
         let starts = self.starts(partitions, polled)?;
         self.consumer.incremental_assign(&starts).map_err(unavailable)
     }

@@ -113,6 +113,19 @@ impl Membership {
     }
 }
 
+/// Refuses a partition that was added while we run: nobody asks how far it is, and what came there
+/// would be passed over in silence.
+pub(crate) fn all_known(partitions: &[u32]) -> Result<(), LogError> {
+    let known = Topic::Raw.partitions();
+    let Some(beyond) = partitions.iter().find(|partition| **partition >= known) else {
+        return Ok(());
+    };
+    let name = Topic::Raw.name();
+    Err(LogError::Misconfigured(format!(
+        "{name} has a partition {beyond}, and is to have {known} partitions: make it anew"
+    )))
+}
+
 /// A broker that is away comes back, and whether somebody has our name for good the next poll finds
 /// out; whoever has our rights stays.
 pub(crate) fn passing(error: KafkaError) -> Result<(), LogError> {

@@ -21,7 +21,8 @@ use questline_testing::Kafka;
 use rdkafka::{
     Offset, TopicPartitionList,
     admin::{
-        AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+        AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier,
+        TopicReplication,
     },
     client::DefaultClientContext,
 };
@@ -133,6 +134,35 @@ async fn topics_that_are_not_as_they_are_to_be_are_named() {
     let why = refusal().await;
     assert!(why.contains("game-events-raw has 4 partitions, and is to have 64"), "{why}");
     assert!(!why.contains("does not exist"), "the others were made: {why}");
+}
+
+/// One that is added while the log is open is named, too: nobody would read it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partition_too_many_ends_its_member() {
+    let folder = tempfile::tempdir().unwrap();
+    let kafka = Kafka::start(folder.path());
+    let settings = Settings::at(&kafka.brokers());
+    KafkaLog::create_topics(&settings).await.unwrap();
+    let log = KafkaLog::open(settings).await.unwrap();
+    let admin = admin(&kafka.brokers());
+    let more = NewPartitions::new(Topic::Raw.name(), 65);
+    let made = admin.create_partitions([&more], &AdminOptions::new()).await.unwrap();
+    assert!(made.iter().all(Result::is_ok), "{made:?}");
+    // What the controller has made, a broker tells of a moment later.
+    let raw = Some(Topic::Raw.name());
+    let known = || admin.inner().fetch_metadata(raw, Duration::from_secs(10)).unwrap();
+    while known().topics()[0].partitions().len() < 65 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let mut consumer = log.join("group").unwrap();
+    let until = Instant::now() + Duration::from_secs(60);
+    let why = loop {
+        match consumer.poll(LIMITS).await {
+            Err(LogError::Misconfigured(why)) => break why,
+            polled => assert!(Instant::now() < until, "{polled:?}"),
+        }
+    };
+    assert!(why.contains("has a partition 64, and is to have 64"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

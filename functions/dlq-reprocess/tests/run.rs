@@ -6,11 +6,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use questline_dlq_reprocess::{Reprocess, Request};
 use questline_environment::Rulebook;
+use questline_events::headers::Envelope;
 use questline_log_sqlite::SqliteLog;
 use questline_runtime::{clock::SystemClock, config::Env};
 use questline_stores::{
     Headers,
     letters::{Cursor, Letters, Selection, WaitingLetter},
+    log::Reader as _,
     warehouse::WarehouseError,
 };
 use serde_json::json;
@@ -44,7 +46,12 @@ fn letter(at: i64, run: &str, bytes: usize) -> WaitingLetter {
         received_at: 1_795_341_601_000_000,
         key: Some("u".into()),
         value: Some(vec![b'x'; bytes].into()),
-        headers: Headers::new([("app_id", &b"a"[..]), ("run", run.as_bytes())]),
+        // In microseconds: no moment that anybody could have meant.
+        headers: Headers::new([
+            ("app_id", &b"a"[..]),
+            ("received_at", b"1795341601000000"),
+            ("run", run.as_bytes()),
+        ]),
         partition: 0,
     }
 }
@@ -57,7 +64,7 @@ async fn what_cannot_come_back_holds_nothing_up_and_what_died_in_this_run_is_lef
         [letter(1, "before", 1 << 20), letter(2, "this", 10), letter(3, "before", 1_000_000)];
     let rules = Rulebook::read(&Env::of([])).unwrap().rules;
     let letters = Arc::new(Waiting(letters.to_vec()));
-    let reprocess = Reprocess::new(letters, log, rules, SystemClock::shared());
+    let reprocess = Reprocess::new(letters, log.clone(), rules, SystemClock::shared());
     let resume = json!({"run": "this", "began": 9, "after": {"failed_at": 0, "letter": ""}});
     let request: Request = serde_json::from_value(json!({ "resume": resume })).unwrap();
     let report = reprocess.call(&request).await.unwrap();
@@ -65,4 +72,7 @@ async fn what_cannot_come_back_holds_nothing_up_and_what_died_in_this_run_is_lef
     assert_eq!(report.unfixable.len(), 1);
     assert_eq!(report.unfixable[0].why, "too large for the raw topic");
     assert_eq!(report.unfixable[0].sample, "log/0/1");
+    let back = log.record(0, 0).await.unwrap().unwrap();
+    let envelope = Envelope::read(back.headers.block(), 0);
+    assert_eq!(envelope.received_at, 1_795_341_601_000_000, "what it was judged by stays");
 }

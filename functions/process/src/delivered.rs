@@ -14,6 +14,7 @@ use questline_environment::Rulebook;
 use questline_events::{
     batch::{Batch, Context},
     brake::Brake,
+    headers::Envelope,
     limits::{DELIVERY_DEADLINE, FUTURE_TOLERANCE_MICROS},
     row::Postmark,
     window::{Identities, Window},
@@ -146,6 +147,9 @@ impl Delivered {
             traces::tell(&batch, records);
             let mut produced = outputs::produced(&mut batch, records, log_id, postmark);
             produced.iter_mut().for_each(|(topic, record)| fit(*topic, record, now));
+            let accepted = batch.enriched.iter().map(|enriched| (enriched.index, false));
+            let dead = batch.letters.iter().map(|letter| (letter.index, true));
+            let outcomes: Vec<_> = accepted.chain(dead).collect();
             drop(batch);
             match self.write(&rows).await {
                 Err(WarehouseError::Refused(rows)) => {
@@ -156,10 +160,24 @@ impl Delivered {
                 written => written?,
             }
             self.produce(produced).await?;
+            let brake = self.counted(records, &outcomes);
             count(&self.metrics, &totals, &window, &brake);
-            *self.brake.lock().unwrap_or_else(PoisonError::into_inner) = brake;
             return Ok(true);
         }
+    }
+
+    /// The brake, once a batch counts. Calls at once have one: none takes the place of what another
+    /// has counted meanwhile.
+    fn counted(&self, records: &[Record], outcomes: &[(usize, bool)]) -> Brake {
+        let mut brake = self.brake.lock().unwrap_or_else(PoisonError::into_inner);
+        for (index, dead) in outcomes {
+            let record = &records[*index];
+            let envelope = Envelope::read(record.headers.block(), record.timestamp_ms);
+            if let Some(app) = envelope.app_id.filter(|_| !envelope.reprocessed) {
+                brake.count(app, envelope.received_at, *dead);
+            }
+        }
+        brake.clone()
     }
 
     async fn write(&self, rows: &Rows) -> Result<(), WarehouseError> {

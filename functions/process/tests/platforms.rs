@@ -17,6 +17,7 @@ use base64::{
     Engine as _,
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
 };
+use futures_util::future::join_all;
 use questline_environment::Rulebook;
 use questline_process::{Delivered, GROUP, platform};
 use questline_runtime::{
@@ -226,6 +227,28 @@ async fn a_pub_sub_message_and_an_array_are_pushed() {
     assert_eq!(push(&nameless).await, StatusCode::BAD_REQUEST);
     stage.writes.before.store(1_000, Ordering::SeqCst);
     assert_eq!(push(&message).await, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+/// What one call counts takes nothing from what another counts at the same time.
+#[tokio::test]
+async fn calls_at_once_have_one_brake() {
+    const RECORDS: i64 = 60;
+    let folder = tempfile::tempdir().unwrap();
+    let stage = Stage::open(folder.path());
+    let delivered = delivered(&stage);
+    let call = |n: i64| {
+        let dead = |k: i64| record(n * RECORDS + k, &bad(&format!("{n}-{k}")));
+        let event = of_lambda(&(0..RECORDS).map(dead).collect::<Vec<_>>());
+        let delivered = delivered.clone();
+        async move { invoke(&delivered, event).await }
+    };
+    for answer in join_all((0..20).map(call)).await {
+        assert_eq!(answer, nothing_failed());
+    }
+    let last = of_lambda(&[record(9_000, &bad("last"))]);
+    assert_eq!(invoke(&delivered, last).await, nothing_failed());
+    let held = "SELECT held FROM events_dlq WHERE source_offset = 9000";
+    assert_eq!(stage.rows(held).await, "[[true]]");
 }
 
 /// A warehouse that takes only so many bytes of a table at a time.

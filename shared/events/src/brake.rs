@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use hashbrown::HashMap;
 
 use crate::{
-    limits::{BRAKE_MIN_EVENTS, BRAKE_PERCENT, BRAKE_WINDOW},
+    limits::{BRAKE_APPS, BRAKE_MIN_EVENTS, BRAKE_PERCENT, BRAKE_WINDOW},
     time::micros,
 };
 
@@ -17,6 +17,8 @@ const BUCKET_MICROS: i64 = 10 * 1_000_000;
 #[derive(Debug, Clone, Default)]
 pub struct Brake {
     apps: HashMap<Box<str>, Recent>,
+    /// In which bucket idle apps were looked for last.
+    swept: i64,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -39,6 +41,13 @@ impl Brake {
         let bucket = received_at.div_euclid(BUCKET_MICROS);
         if let Some(recent) = self.apps.get_mut(app_id) {
             return recent.count(bucket, dead);
+        }
+        if self.apps.len() >= BRAKE_APPS && self.swept != bucket {
+            self.swept = bucket;
+            self.apps.retain(|_, recent| recent.lives(bucket));
+        }
+        if self.apps.len() >= BRAKE_APPS {
+            return false;
         }
         self.apps.entry(app_id.into()).or_default().count(bucket, dead)
     }
@@ -66,9 +75,13 @@ impl Recent {
         dead && self.pulled()
     }
 
+    /// Whether it has sent anything for as long as the brake looks back.
+    fn lives(&self, now: i64) -> bool {
+        self.buckets.back().is_some_and(|bucket| bucket.number > oldest(now))
+    }
+
     fn forget(&mut self, newest: i64) {
-        let span = micros(BRAKE_WINDOW) / BUCKET_MICROS;
-        while self.buckets.front().is_some_and(|bucket| bucket.number <= newest - span) {
+        while self.buckets.front().is_some_and(|bucket| bucket.number <= oldest(newest)) {
             if let Some(old) = self.buckets.pop_front() {
                 self.events -= old.events;
                 self.dead -= old.dead;
@@ -79,6 +92,11 @@ impl Recent {
     const fn pulled(&self) -> bool {
         self.events >= BRAKE_MIN_EVENTS && self.dead * 100 > self.events * BRAKE_PERCENT
     }
+}
+
+/// The newest bucket that is no part of the window any more.
+fn oldest(newest: i64) -> i64 {
+    newest - micros(BRAKE_WINDOW) / BUCKET_MICROS
 }
 
 #[cfg(test)]
@@ -119,5 +137,20 @@ mod tests {
             brake.count("a", 310 * SECOND, false);
         }
         assert!(!brake.count("a", 310 * SECOND, true), "the bad minutes are forgotten");
+    }
+
+    #[test]
+    fn names_without_end_take_no_memory_without_end() {
+        let mut brake = Brake::default();
+        for n in 0..2 * BRAKE_APPS {
+            brake.count(&n.to_string(), 0, true);
+        }
+        assert_eq!(brake.apps.len(), BRAKE_APPS);
+        let pulled = |brake: &mut Brake, at| {
+            (0..1_000).map(|_| brake.count("known", at, true)).any(|held| held)
+        };
+        assert!(!pulled(&mut brake, 299 * SECOND), "there is no room");
+        assert!(pulled(&mut brake, 310 * SECOND), "those who are idle make room");
+        assert_eq!(brake.apps.len(), 1);
     }
 }

@@ -58,6 +58,8 @@ pub const DEDUP_ENTRIES: usize = 3_500_000;
 pub const BRAKE_WINDOW: Duration = Duration::from_secs(5 * 60);
 /// The brake needs this many events before it judges.
 pub const BRAKE_MIN_EVENTS: u64 = 1_000;
+/// Apps that the brake looks at: a key's are known, others' headers may name any number.
+pub const BRAKE_APPS: usize = 10_000;
 /// The brake is pulled past this share of dead letters, in percent.
 pub const BRAKE_PERCENT: u64 = 20;
 

@@ -125,6 +125,16 @@ window.look = (() => {
     return told.sort(([one], [other]) => one - other);
   }
 
+  /** Whether a panel's plot has painted something in a colour of the page. */
+  function painted(label, colour) {
+    const canvas = panel(label)?.querySelector("canvas");
+    if (!canvas?.width || !canvas.height) return false;
+    const wanted = rgba(getComputedStyle(document.documentElement).getPropertyValue(colour));
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const dots = Array.from({ length: data.length / 4 }, (_, at) => 4 * at);
+    return dots.some((at) => data[at + 3] === 255 && [0, 1, 2].every((part) => data[at + part] === wanted[part]));
+  }
+
   /** How light the page and its text are. */
   function lightness() {
     const { backgroundColor, color } = getComputedStyle(document.body);
@@ -221,5 +231,5 @@ window.look = (() => {
     return [filled.length < 6 ? [`only ${filled.length} tables`] : [], ...wrong].flat();
   }
 
-  return { astray, choose, contrasts, controls, csv, field, follow, lacking, lightness, refused, seen, shown, sideways, tables, told };
+  return { astray, choose, contrasts, controls, csv, field, follow, lacking, lightness, painted, refused, seen, shown, sideways, tables, told };
 })();

@@ -96,8 +96,12 @@ function means(body, { rows }) {
   });
   const sum = (name) => rows.reduce((total, row) => total + row[name], 0);
   const payers = `${plural(sum("purchases"), "purchase")} in all, on ${plural(sum("payers"), "player day")}`;
+  // A day that is still counted from its rows may have a mean where closed ones have none.
+  const without = rows.filter((row) => row.arpdau === null).length;
+  const which = without === rows.length ? "Means are told" : "Every day has its mean";
+  const words = without ? `. ${which} where one app, and one platform and country or all of them, are asked for.` : ".";
   body.querySelector(".sum")?.remove();
-  body.append(h("p", { class: "sum" }, rows.every((row) => row.arpdau === null) ? `${payers}. Means are told where one app, and one platform and country or all of them, are asked for.` : `${payers}.`));
+  body.append(h("p", { class: "sum" }, payers, words));
   provisional(body, rows);
 }
 

@@ -188,6 +188,15 @@ async fn shows(browser: &Browser, asked: Value, events: &[&str], counted: u32) {
     browser.gives(&asked.to_string(), "return look.shown()", &wanted, PATIENCE).await;
 }
 
+/// Waits until so many attempts are told of the level that was played on two days.
+async fn tried(browser: &Browser, attempts: &str) {
+    let level =
+        "const levels = document.querySelector('article[aria-label=\"The hardest levels\"]');
+        const rows = [...levels.querySelectorAll('.lines tbody tr')];
+        return rows.find(row => row.cells[0].textContent === '7')?.cells[3].textContent ?? null";
+    browser.gives("attempts at the level", level, &json!(attempts), PATIENCE).await;
+}
+
 #[tokio::test]
 async fn what_is_chosen_narrows_the_page_stands_in_its_address_and_comes_back() {
     let _others = ALONE.read().await;
@@ -202,6 +211,7 @@ async fn what_is_chosen_narrows_the_page_stands_in_its_address_and_comes_back() 
     let browser = &browser;
     let all = ["begun", "bought", "foreign", LETTER, "old", "won"];
     shows(browser, json!({}), &all, 5).await;
+    tried(browser, "3").await;
     let apps = "[...look.field('app').options].some(o => o.value === 'other')";
     browser.until("the other app", apps).await;
     choose(browser, "app", "other").await;
@@ -215,6 +225,7 @@ async fn what_is_chosen_narrows_the_page_stands_in_its_address_and_comes_back() 
     choose(browser, "range", "1h").await;
     let hour = ["begun", "bought", "foreign", LETTER, "won"];
     shows(browser, json!({ "range": "1h" }), &hour, 4).await;
+    tried(browser, "2").await;
     choose(browser, "user", "ada").await;
     shows(browser, json!({ "range": "1h", "user": "ada" }), &["bought", "won"], 4).await;
     choose(browser, "type", "2001").await;
@@ -250,6 +261,7 @@ async fn over_and_done(browser: &Browser, stack: &Stack) {
     browser.open(&format!("{}/?range=between&from={from}&to={to}", stack.url)).await;
     let between = json!({ "range": "between", "from": from, "to": to });
     shows(browser, between, &["old"], 1).await;
+    tried(browser, "1").await;
 }
 
 /// What is drawn anew leaves the focus where it was.

@@ -53,7 +53,7 @@ window.look = (() => {
     days("Retention", 10);
     days("Revenue", 10);
     need(all("article[aria-label=Steps] .step[data-state=done]").length > 0, "no step of a run is done");
-    for (const label of ["The hardest levels", "Active players", "Revenue"]) {
+    for (const label of ["The hardest levels", "Funnel", "Active players", "Revenue"]) {
       const told = panel(label)?.querySelector(".provisional");
       need(told && seen(told), `${label} does not mark today`);
     }

@@ -100,8 +100,8 @@ export function buckets([from, to], size) {
 export const axis = (range) => buckets(range, bucket(range));
 
 /** The parameters that every question has. */
-export function common(span, round) {
-  const [from, to] = range(span, round);
+export function common(span) {
+  const [from, to] = range(span);
   return { from_time: iso(from), to_time: iso(to), app_id: values.app };
 }
 
@@ -111,8 +111,14 @@ export function arrivals() {
   return { ...common(), from_time: iso(from), to_time: iso(to) };
 }
 
-/** Days are told whole; a plot of one day says little. */
+/** Days are told whole: all that the range touches. Its end is not in it: at midnight no day begins. */
 export function days() {
   const [from, to] = range(0, ROUND_DAYS);
-  return { ...common(0, ROUND_DAYS), from_time: iso(Math.min(from, to - 14 * 86400)) };
+  return { from_time: iso(from), to_time: iso(Math.max(from + 0.001, to - 1)), app_id: values.app };
+}
+
+/** The same day by day: a plot of one day says little, so a range that ends now has two weeks at least. */
+export function weeks() {
+  const [from, to] = range(0, ROUND_DAYS);
+  return between() ? days() : { ...days(), from_time: iso(Math.min(from, to - 14 * 86400)) };
 }

@@ -188,6 +188,12 @@ async fn shows(browser: &Browser, asked: Value, events: &[&str], counted: u32) {
     browser.gives(&asked.to_string(), "return look.shown()", &wanted, PATIENCE).await;
 }
 
+/// Waits until the tile of a day's volume says this.
+async fn volume(browser: &Browser, events: &str) {
+    let figure = "return document.querySelector('[data-tile=volume] .figure').textContent";
+    browser.gives("the volume of a day", figure, &json!(events), PATIENCE).await;
+}
+
 /// Waits until so many attempts are told of the level that was played on two days.
 async fn tried(browser: &Browser, attempts: &str) {
     let level =
@@ -212,10 +218,12 @@ async fn what_is_chosen_narrows_the_page_stands_in_its_address_and_comes_back() 
     let all = ["begun", "bought", "foreign", LETTER, "old", "won"];
     shows(browser, json!({}), &all, 5).await;
     tried(browser, "3").await;
+    volume(browser, "4").await;
     let apps = "[...look.field('app').options].some(o => o.value === 'other')";
     browser.until("the other app", apps).await;
     choose(browser, "app", "other").await;
     shows(browser, json!({ "app": "other" }), &["foreign"], 1).await;
+    volume(browser, "1").await;
     let levels =
         "const levels = document.querySelector('article[aria-label=\"The hardest levels\"]');
         return [...levels.querySelectorAll('.lines tbody th')].map(level => level.textContent)";

@@ -68,6 +68,11 @@ async fn an_event_sent_by_the_form_is_seen_with_its_verdict_and_the_plots_move()
     browser.run(&format!("{letter}.open = true")).await;
     let bytes = format!("{letter}.innerText.includes('\"level\": 7')");
     browser.until("its very bytes", &bytes).await;
+    browser.run("document.getElementById('letters').scrollIntoView()").await;
+    let fate = "document.querySelector('#letters .fate[data-state=bad]')";
+    let again = "A reprocess now would fail again: invalid_parameters: level_id.";
+    let again = format!("{fate}?.textContent.startsWith('{again}')");
+    browser.until("what would become of it now", &again).await;
 
     browser.run("scrollTo(0, 0)").await;
     browser
@@ -156,7 +161,7 @@ async fn what_a_client_sends_is_text_and_runs_nothing() {
     let foreign = "return [window.planted ?? null, document.querySelectorAll('main img, main script, iframe').length]";
     let texts = ["app", "user", "type", "verdict", "release", "platform", "country"];
     for range in [HOSTILE, "between"] {
-        let ends = [("range", range), ("from", HOSTILE), ("to", HOSTILE)];
+        let ends = [("range", range), ("from", HOSTILE), ("to", HOSTILE), ("reason", HOSTILE)];
         let all = texts.map(|name| (name, HOSTILE)).into_iter().chain(ends);
         let address = reqwest::Url::parse_with_params(&stack.url, all).unwrap();
         browser.open(address.as_str()).await;

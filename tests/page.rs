@@ -281,6 +281,21 @@ async fn the_focus_stays(browser: &Browser, stack: &Stack) {
     let focus = "const panel = document.querySelector('article[aria-label=\"By reason\"]');
         return panel.ariaBusy === 'true' ? null : document.activeElement.textContent";
     browser.gives("the focus is there", focus, &json!(LETTER), PATIENCE).await;
+    browser.run("document.activeElement.click()").await;
+    let reason = "return new URLSearchParams(location.search).get('reason')";
+    assert_eq!(browser.run(reason).await, LETTER);
+    the_other_letters(browser, stack).await;
+    assert_eq!(browser.run(reason).await, Value::Null);
+}
+
+/// A reason without a letter is not in the list, and is left all the same.
+async fn the_other_letters(browser: &Browser, stack: &Stack) {
+    browser.open(&format!("{}/?reason=too_deep", stack.url)).await;
+    let letters = "document.querySelector('article[aria-label=\"The latest letters\"]')";
+    let none = format!("{letters}?.innerText.includes('No such dead letter')");
+    browser.until("there is none", &none).await;
+    browser.run(&format!("{letters}.querySelector('button').click()")).await;
+    browser.until("the others", &format!("{letters}.querySelector('.samples li')")).await;
 }
 
 /// Whoever reads is not interrupted.

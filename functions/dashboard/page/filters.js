@@ -5,7 +5,7 @@ const SPANS = { "1h": 3600, "6h": 6 * 3600, "24h": 86400, "7d": 7 * 86400, "14d"
 export const USUAL = "14d";
 /** Seconds: no question looks at more. */
 const LONGEST = 366 * 86400;
-const NAMES = ["range", "from", "to", "app", "platform", "country", "release", "user", "type", "verdict"];
+const NAMES = ["range", "from", "to", "app", "platform", "country", "reason", "release", "user", "type", "verdict"];
 /** Questions within so many seconds are one question, whoever asks; those about days are dear. */
 const ROUND = 10;
 const ROUND_DAYS = 30;

@@ -27,6 +27,16 @@ fn shown(label: &str, line: usize) -> String {
     )
 }
 
+/// What the live plot's link saves, which the page itself writes: its first line, and how many there are.
+async fn saved(browser: &Browser) -> Value {
+    let script = "const make = URL.createObjectURL;
+        const saved = new Promise(resolve => URL.createObjectURL = blob => (resolve(blob.text()), make.call(URL, blob)));
+        document.addEventListener('click', event => event.preventDefault(), { capture: true, once: true });
+        document.querySelector('article[aria-label=\"Events a second, live\"] .numbers a').click();
+        return saved.then(text => text.trim().split('\\r\\n')).then(lines => [lines[0], lines.length])";
+    browser.run(script).await
+}
+
 #[tokio::test]
 async fn an_event_sent_by_the_form_is_seen_with_its_verdict_and_the_plots_move() {
     let folder = tempfile::tempdir().unwrap();
@@ -78,6 +88,9 @@ async fn an_event_sent_by_the_form_is_seen_with_its_verdict_and_the_plots_move()
     browser
         .until("the live plot moves", &format!("{} > 0", shown("Events a second, live", 1)))
         .await;
+    let saved = saved(&browser).await;
+    let head = "second,acknowledged,became_rows,dead_letters,lag";
+    assert_eq!((&saved[0], saved[1].as_u64() > Some(2)), (&json!(head), true), "{saved}");
     let anew = format!("window.before && {0} && {0} !== before", drawn("Events a second, live"));
     browser.until("it is drawn anew", &anew).await;
     browser.run("document.getElementById('minutes').scrollIntoView()").await;

@@ -269,6 +269,8 @@ async fn over_and_done(browser: &Browser, stack: &Stack) {
     browser.open(&format!("{}/?range=between&from={from}&to={to}", stack.url)).await;
     let between = json!({ "range": "between", "from": from, "to": to });
     shows(browser, between, &["old"], 1).await;
+    let day = "return /^\\d\\d-\\d\\d \\d\\d:\\d\\d$/.test(document.querySelector('.event time').textContent)";
+    assert_eq!(browser.run(day).await, true, "an event of another day is told with it");
     tried(browser, "1").await;
 }
 
@@ -311,6 +313,9 @@ async fn held(browser: &Browser, stack: &Stack) {
     browser.run(&format!("{pause}.click()")).await;
     let all = ["begun", "bought", "foreign", LETTER, "later", "won"];
     shows(browser, json!({ "range": "1h" }), &all, 5).await;
+    let csv = "return fetch(document.querySelector('.browser a[download]').href)
+        .then(answer => answer.text()).then(text => text.trim().split('\\n').length)";
+    browser.gives("a head and the events, as CSV", csv, &json!(1 + all.len()), PATIENCE).await;
 }
 
 /// Whoever comes when all streams are taken is told so, and gets one when there is one again.

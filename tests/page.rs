@@ -128,6 +128,12 @@ async fn by_the_keyboard(browser: &Browser, stack: &Stack) {
     for (markup, name) in browser.names("look.controls()").await {
         assert!(!name.trim().is_empty(), "{markup} has no name");
     }
+    let left = "const plot = document.querySelector('article[aria-label=\"Active players\"] [role=application]');
+        plot.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowLeft' }));
+        return plot.nextElementSibling.textContent";
+    let said = browser.run(left).await;
+    let words = said.as_str().unwrap_or_default();
+    assert!(words.starts_with("20") && words.contains(", active "), "a plot says {said}");
     let places = browser.run("return look.follow()").await.as_u64().unwrap();
     assert!(places > 40, "{places} places");
     let mut astray = Value::Null;

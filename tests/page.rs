@@ -166,8 +166,9 @@ async fn plant(directory: &Path) {
     let records = PLANTED.map(|(id, app, user, minutes, kind, parameters)| {
         let at = now - minutes * 60_000;
         let (received_at, timestamp) = (at.to_string(), text(at * 1_000));
+        let (platform, release) = if user == "ada" { ("ios", "1.0") } else { ("android", "2.0") };
         let sent = format!(
-            r#"{{"id":"{id}","user_id":"{user}","timestamp":"{timestamp}","type":{kind},"parameters":{parameters}}}"#
+            r#"{{"id":"{id}","user_id":"{user}","timestamp":"{timestamp}","type":{kind},"platform":"{platform}","app_version":"{release}","parameters":{parameters}}}"#
         );
         NewRecord {
             timestamp_ms: Some(at),
@@ -261,6 +262,7 @@ async fn what_is_chosen_narrows_the_page_stands_in_its_address_and_comes_back() 
     browser.open(&address).await;
     shows(browser, bobs, &["begun"], 4).await;
     over_and_done(browser, &stack).await;
+    of_some_players(browser, &stack).await;
     the_focus_stays(browser, &stack).await;
     held(browser, &stack).await;
     browser.gives("tables and their CSV", "return look.csv()", &json!([]), PATIENCE).await;
@@ -278,6 +280,24 @@ async fn over_and_done(browser: &Browser, stack: &Stack) {
     let day = "return /^\\d\\d-\\d\\d \\d\\d:\\d\\d$/.test(document.querySelector('.event time').textContent)";
     assert_eq!(browser.run(day).await, true, "an event of another day is told with it");
     tried(browser, "1").await;
+}
+
+/// Platform and country narrow revenue, and a release the events.
+async fn of_some_players(browser: &Browser, stack: &Stack) {
+    browser.open(&format!("{}/?range=1h", stack.url)).await;
+    let others = "[...look.field('platform').options].some(o => o.value === 'android')";
+    browser.until("the other platform", others).await;
+    let sum = "document.querySelector('article[aria-label=\"Revenue per active player\"] .sum')";
+    let bought = format!("return {sum}?.textContent.split(' ')[0]");
+    browser.gives("what all have bought", &bought, &json!("1"), PATIENCE).await;
+    choose(browser, "platform", "android").await;
+    browser.gives("what some have bought", &bought, &json!("0"), PATIENCE).await;
+    choose(browser, "platform", "ios").await;
+    choose(browser, "country", "unknown").await;
+    browser.gives("what others have bought", &bought, &json!("1"), PATIENCE).await;
+    choose(browser, "release", "2.0").await;
+    let asked = json!({ "range": "1h", "platform": "ios", "country": "unknown", "release": "2.0" });
+    shows(browser, asked, &["begun", "foreign"], 4).await;
 }
 
 /// What is drawn anew leaves the focus where it was.

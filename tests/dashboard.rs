@@ -27,6 +27,16 @@ fn shown(label: &str, line: usize) -> String {
     )
 }
 
+/// What the live plot's link saves, which the page itself writes: its first line, and how many there are.
+async fn saved(browser: &Browser) -> Value {
+    let script = "const make = URL.createObjectURL;
+        const saved = new Promise(resolve => URL.createObjectURL = blob => (resolve(blob.text()), make.call(URL, blob)));
+        document.addEventListener('click', event => event.preventDefault(), { capture: true, once: true });
+        document.querySelector('article[aria-label=\"Events a second, live\"] .numbers a').click();
+        return saved.then(text => text.trim().split('\\r\\n')).then(lines => [lines[0], lines.length])";
+    browser.run(script).await
+}
+
 #[tokio::test]
 async fn an_event_sent_by_the_form_is_seen_with_its_verdict_and_the_plots_move() {
     let folder = tempfile::tempdir().unwrap();
@@ -68,11 +78,19 @@ async fn an_event_sent_by_the_form_is_seen_with_its_verdict_and_the_plots_move()
     browser.run(&format!("{letter}.open = true")).await;
     let bytes = format!("{letter}.innerText.includes('\"level\": 7')");
     browser.until("its very bytes", &bytes).await;
+    browser.run("document.getElementById('letters').scrollIntoView()").await;
+    let fate = "document.querySelector('#letters .fate[data-state=bad]')";
+    let again = "A reprocess now would fail again: invalid_parameters: level_id.";
+    let again = format!("{fate}?.textContent.startsWith('{again}')");
+    browser.until("what would become of it now", &again).await;
 
     browser.run("scrollTo(0, 0)").await;
     browser
         .until("the live plot moves", &format!("{} > 0", shown("Events a second, live", 1)))
         .await;
+    let saved = saved(&browser).await;
+    let head = "second,acknowledged,became_rows,dead_letters,lag";
+    assert_eq!((&saved[0], saved[1].as_u64() > Some(2)), (&json!(head), true), "{saved}");
     let anew = format!("window.before && {0} && {0} !== before", drawn("Events a second, live"));
     browser.until("it is drawn anew", &anew).await;
     browser.run("document.getElementById('minutes').scrollIntoView()").await;
@@ -156,7 +174,7 @@ async fn what_a_client_sends_is_text_and_runs_nothing() {
     let foreign = "return [window.planted ?? null, document.querySelectorAll('main img, main script, iframe').length]";
     let texts = ["app", "user", "type", "verdict", "release", "platform", "country"];
     for range in [HOSTILE, "between"] {
-        let ends = [("range", range), ("from", HOSTILE), ("to", HOSTILE)];
+        let ends = [("range", range), ("from", HOSTILE), ("to", HOSTILE), ("reason", HOSTILE)];
         let all = texts.map(|name| (name, HOSTILE)).into_iter().chain(ends);
         let address = reqwest::Url::parse_with_params(&stack.url, all).unwrap();
         browser.open(address.as_str()).await;
@@ -227,10 +245,10 @@ async fn what_is_broken_is_shown_as_broken_and_comes_back() {
     browser.until("its panels ask again", &format!("['filled', 'empty'].includes({panel})")).await;
 }
 
-/// What the ledger is answered by, from the next page on.
-async fn residue(browser: &Browser, status: u16, body: Value) {
+/// What the questions of a table are answered by, from the next page on.
+async fn answered(browser: &Browser, table: &str, status: u16, body: Value) {
     let source = format!(
-        "{{ const real = window.fetch; window.fetch = (url, ...more) => url.includes('ledger_residue')
+        "{{ const real = window.fetch; window.fetch = (url, ...more) => url.includes('{table}')
             ? Promise.resolve(Response.json({body}, {{ status: {status} }})) : real(url, ...more) }}"
     );
     browser.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": source })).await;
@@ -251,7 +269,8 @@ async fn what_is_lost_and_what_cannot_be_asked_is_seen() {
     let now = now_micros();
     let cell = questline_events::time::text(now - now % (3 * 3_600_000_000));
     let rows = json!([["log", cell, 1, 0, 0, 5, cell], ["process", cell, 0, 0, 0, 5, null]]);
-    residue(&browser, 200, json!({ "columns": columns, "rows": rows })).await;
+    let lost = json!({ "columns": columns, "rows": rows });
+    answered(&browser, "ledger_residue", 200, lost).await;
     browser.open(&stack.url).await;
     let hops = "[...document.querySelectorAll('.hop[data-state=lost]')].map(h => h.innerText.replace(/\\s+/g, ' ')).join().startsWith('Log 1 missing since')";
     browser.until("the hop that lost something", hops).await;
@@ -260,7 +279,7 @@ async fn what_is_lost_and_what_cannot_be_asked_is_seen() {
     browser.until("an alert", &alert("critical", "1 record is missing at the hop log")).await;
 
     let problem = json!({ "detail": "the warehouse is in use", "status": 503 });
-    residue(&browser, 503, problem).await;
+    answered(&browser, "ledger_residue", 503, problem).await;
     browser.open(&stack.url).await;
     let panel = "document.querySelector('article[aria-label=\"Hop by hop\"]')";
     let words = format!(
@@ -269,6 +288,30 @@ async fn what_is_lost_and_what_cannot_be_asked_is_seen() {
     browser.until("words in its place", &words).await;
     browser.until("an alert", &alert("high", "the warehouse is in use")).await;
     browser.until("the page is live all the same", LIVE).await;
+}
+
+#[tokio::test]
+async fn a_day_that_stands_alone_is_drawn_and_one_without_a_mean_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let stack = Stack::start(&folder.path().join("data"));
+    let Some(browser) = Browser::start(1280, 900).await else { return };
+    let columns =
+        ["event_date", "purchases", "payers", "revenue_usd", "arpdau", "arppu", "provisional"];
+    let rows = json!([
+        ["2026-11-24", 2, 2, 9.98, null, null, false],
+        ["2026-11-25", 1, 1, 4.99, 0.5, 4.99, true]
+    ]);
+    let days = json!({ "columns": columns, "rows": rows });
+    answered(&browser, "revenue_daily_metrics", 200, days).await;
+    browser.open(&stack.url).await;
+    browser.run("document.getElementById('players').scrollIntoView()").await;
+    let means = "Revenue per active player";
+    browser.until("its point", &format!("look.painted('{means}', '--plot-2')")).await;
+    let words = format!(
+        "document.querySelector('article[aria-label=\"{means}\"] .sum').innerText.includes('Every day has its mean where one app')"
+    );
+    browser.until("why the other day has none", &words).await;
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
 }
 
 /// Alerts are a pure function of the page: facts in, sentences out.

@@ -128,6 +128,12 @@ async fn by_the_keyboard(browser: &Browser, stack: &Stack) {
     for (markup, name) in browser.names("look.controls()").await {
         assert!(!name.trim().is_empty(), "{markup} has no name");
     }
+    let left = "const plot = document.querySelector('article[aria-label=\"Active players\"] [role=application]');
+        plot.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowLeft' }));
+        return plot.nextElementSibling.textContent";
+    let said = browser.run(left).await;
+    let words = said.as_str().unwrap_or_default();
+    assert!(words.starts_with("20") && words.contains(", active "), "a plot says {said}");
     let places = browser.run("return look.follow()").await.as_u64().unwrap();
     assert!(places > 40, "{places} places");
     let mut astray = Value::Null;
@@ -160,8 +166,9 @@ async fn plant(directory: &Path) {
     let records = PLANTED.map(|(id, app, user, minutes, kind, parameters)| {
         let at = now - minutes * 60_000;
         let (received_at, timestamp) = (at.to_string(), text(at * 1_000));
+        let (platform, release) = if user == "ada" { ("ios", "1.0") } else { ("android", "2.0") };
         let sent = format!(
-            r#"{{"id":"{id}","user_id":"{user}","timestamp":"{timestamp}","type":{kind},"parameters":{parameters}}}"#
+            r#"{{"id":"{id}","user_id":"{user}","timestamp":"{timestamp}","type":{kind},"platform":"{platform}","app_version":"{release}","parameters":{parameters}}}"#
         );
         NewRecord {
             timestamp_ms: Some(at),
@@ -188,6 +195,21 @@ async fn shows(browser: &Browser, asked: Value, events: &[&str], counted: u32) {
     browser.gives(&asked.to_string(), "return look.shown()", &wanted, PATIENCE).await;
 }
 
+/// Waits until the tile of a day's volume says this.
+async fn volume(browser: &Browser, events: &str) {
+    let figure = "return document.querySelector('[data-tile=volume] .figure').textContent";
+    browser.gives("the volume of a day", figure, &json!(events), PATIENCE).await;
+}
+
+/// Waits until so many attempts are told of the level that was played on two days.
+async fn tried(browser: &Browser, attempts: &str) {
+    let level =
+        "const levels = document.querySelector('article[aria-label=\"The hardest levels\"]');
+        const rows = [...levels.querySelectorAll('.lines tbody tr')];
+        return rows.find(row => row.cells[0].textContent === '7')?.cells[3].textContent ?? null";
+    browser.gives("attempts at the level", level, &json!(attempts), PATIENCE).await;
+}
+
 #[tokio::test]
 async fn what_is_chosen_narrows_the_page_stands_in_its_address_and_comes_back() {
     let _others = ALONE.read().await;
@@ -202,10 +224,13 @@ async fn what_is_chosen_narrows_the_page_stands_in_its_address_and_comes_back() 
     let browser = &browser;
     let all = ["begun", "bought", "foreign", LETTER, "old", "won"];
     shows(browser, json!({}), &all, 5).await;
+    tried(browser, "3").await;
+    volume(browser, "4").await;
     let apps = "[...look.field('app').options].some(o => o.value === 'other')";
     browser.until("the other app", apps).await;
     choose(browser, "app", "other").await;
     shows(browser, json!({ "app": "other" }), &["foreign"], 1).await;
+    volume(browser, "1").await;
     let levels =
         "const levels = document.querySelector('article[aria-label=\"The hardest levels\"]');
         return [...levels.querySelectorAll('.lines tbody th')].map(level => level.textContent)";
@@ -215,6 +240,7 @@ async fn what_is_chosen_narrows_the_page_stands_in_its_address_and_comes_back() 
     choose(browser, "range", "1h").await;
     let hour = ["begun", "bought", "foreign", LETTER, "won"];
     shows(browser, json!({ "range": "1h" }), &hour, 4).await;
+    tried(browser, "2").await;
     choose(browser, "user", "ada").await;
     shows(browser, json!({ "range": "1h", "user": "ada" }), &["bought", "won"], 4).await;
     choose(browser, "type", "2001").await;
@@ -236,6 +262,7 @@ async fn what_is_chosen_narrows_the_page_stands_in_its_address_and_comes_back() 
     browser.open(&address).await;
     shows(browser, bobs, &["begun"], 4).await;
     over_and_done(browser, &stack).await;
+    of_some_players(browser, &stack).await;
     the_focus_stays(browser, &stack).await;
     held(browser, &stack).await;
     browser.gives("tables and their CSV", "return look.csv()", &json!([]), PATIENCE).await;
@@ -250,6 +277,27 @@ async fn over_and_done(browser: &Browser, stack: &Stack) {
     browser.open(&format!("{}/?range=between&from={from}&to={to}", stack.url)).await;
     let between = json!({ "range": "between", "from": from, "to": to });
     shows(browser, between, &["old"], 1).await;
+    let day = "return /^\\d\\d-\\d\\d \\d\\d:\\d\\d$/.test(document.querySelector('.event time').textContent)";
+    assert_eq!(browser.run(day).await, true, "an event of another day is told with it");
+    tried(browser, "1").await;
+}
+
+/// Platform and country narrow revenue, and a release the events.
+async fn of_some_players(browser: &Browser, stack: &Stack) {
+    browser.open(&format!("{}/?range=1h", stack.url)).await;
+    let others = "[...look.field('platform').options].some(o => o.value === 'android')";
+    browser.until("the other platform", others).await;
+    let sum = "document.querySelector('article[aria-label=\"Revenue per active player\"] .sum')";
+    let bought = format!("return {sum}?.textContent.split(' ')[0]");
+    browser.gives("what all have bought", &bought, &json!("1"), PATIENCE).await;
+    choose(browser, "platform", "android").await;
+    browser.gives("what some have bought", &bought, &json!("0"), PATIENCE).await;
+    choose(browser, "platform", "ios").await;
+    choose(browser, "country", "unknown").await;
+    browser.gives("what others have bought", &bought, &json!("1"), PATIENCE).await;
+    choose(browser, "release", "2.0").await;
+    let asked = json!({ "range": "1h", "platform": "ios", "country": "unknown", "release": "2.0" });
+    shows(browser, asked, &["begun", "foreign"], 4).await;
 }
 
 /// What is drawn anew leaves the focus where it was.
@@ -261,6 +309,21 @@ async fn the_focus_stays(browser: &Browser, stack: &Stack) {
     let focus = "const panel = document.querySelector('article[aria-label=\"By reason\"]');
         return panel.ariaBusy === 'true' ? null : document.activeElement.textContent";
     browser.gives("the focus is there", focus, &json!(LETTER), PATIENCE).await;
+    browser.run("document.activeElement.click()").await;
+    let reason = "return new URLSearchParams(location.search).get('reason')";
+    assert_eq!(browser.run(reason).await, LETTER);
+    the_other_letters(browser, stack).await;
+    assert_eq!(browser.run(reason).await, Value::Null);
+}
+
+/// A reason without a letter is not in the list, and is left all the same.
+async fn the_other_letters(browser: &Browser, stack: &Stack) {
+    browser.open(&format!("{}/?reason=too_deep", stack.url)).await;
+    let letters = "document.querySelector('article[aria-label=\"The latest letters\"]')";
+    let none = format!("{letters}?.innerText.includes('No such dead letter')");
+    browser.until("there is none", &none).await;
+    browser.run(&format!("{letters}.querySelector('button').click()")).await;
+    browser.until("the others", &format!("{letters}.querySelector('.samples li')")).await;
 }
 
 /// Whoever reads is not interrupted.
@@ -276,6 +339,9 @@ async fn held(browser: &Browser, stack: &Stack) {
     browser.run(&format!("{pause}.click()")).await;
     let all = ["begun", "bought", "foreign", LETTER, "later", "won"];
     shows(browser, json!({ "range": "1h" }), &all, 5).await;
+    let csv = "return fetch(document.querySelector('.browser a[download]').href)
+        .then(answer => answer.text()).then(text => text.trim().split('\\n').length)";
+    browser.gives("a head and the events, as CSV", csv, &json!(1 + all.len()), PATIENCE).await;
 }
 
 /// Whoever comes when all streams are taken is told so, and gets one when there is one again.

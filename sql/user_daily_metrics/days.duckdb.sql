@@ -1,8 +1,8 @@
 -- Derived from days.sql by scripts/derive-sql: change that one.
 -- $1 app_id, $2 from_time, $3 to_time
 /* Players by day: active, new, sessions, and how many of those first seen on the day came back a day */
-/* and a week later; nobody knows before anything has come of that later day. Days that are not closed */
-/* yet are counted from the rows as received. */
+/* and a week later; nobody knows before anything has come of that later day, in the range or closed. */
+/* Days that are not closed yet are counted from the rows as received. */
 WITH played AS (
   SELECT
     event_date,
@@ -55,6 +55,10 @@ WITH played AS (
     WHERE
       event_date BETWEEN CAST($2 AS DATE) AND CAST($3 AS DATE)
   )
+), closed /* What became of a player after the range is known too, where that day is closed. */ AS (
+  SELECT DISTINCT
+    event_date
+  FROM user_daily_metrics
 ), firsts AS (
   SELECT
     app_id,
@@ -92,18 +96,20 @@ WITH played AS (
     event_date
 )
 SELECT
-  event_date,
+  days.event_date,
   players,
   COALESCE(new_players, 0) AS new_players,
   sessions,
   events,
   CASE
-    WHEN DATE_DIFF('DAY', event_date, last_day) >= 1
+    WHEN NOT next_day.event_date IS NULL
+    OR DATE_DIFF('DAY', days.event_date, last_day) >= 1
     THEN ROUND(after_a_day / NULLIF(new_players, 0), 6)
     ELSE NULL
   END AS d1_retention,
   CASE
-    WHEN DATE_DIFF('DAY', event_date, last_day) >= 7
+    WHEN NOT next_week.event_date IS NULL
+    OR DATE_DIFF('DAY', days.event_date, last_day) >= 7
     THEN ROUND(after_a_week / NULLIF(new_players, 0), 6)
     ELSE NULL
   END AS d7_retention,
@@ -112,5 +118,13 @@ FROM days
 CROSS JOIN reached
 LEFT JOIN returns
   ON returns.install_date = days.event_date
+LEFT JOIN closed AS next_day
+  ON next_day.event_date = (
+    days.event_date + INTERVAL '1' DAY
+  )
+LEFT JOIN closed AS next_week
+  ON next_week.event_date = (
+    days.event_date + INTERVAL '7' DAY
+  )
 ORDER BY
   event_date NULLS FIRST;

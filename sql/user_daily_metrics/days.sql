@@ -1,6 +1,6 @@
 -- Players by day: active, new, sessions, and how many of those first seen on the day came back a day
--- and a week later; nobody knows before anything has come of that later day. Days that are not closed
--- yet are counted from the rows as received.
+-- and a week later; nobody knows before anything has come of that later day, in the range or closed.
+-- Days that are not closed yet are counted from the rows as received.
 WITH played AS (
   SELECT event_date, app_id, user_id, sessions, events, 0 AS provisional
   FROM user_daily_metrics
@@ -24,6 +24,11 @@ reached AS (
     FROM events
     WHERE event_date BETWEEN DATE(@from_time) AND DATE(@to_time)
   )
+),
+-- What became of a player after the range is known too, where that day is closed.
+closed AS (
+  SELECT DISTINCT event_date
+  FROM user_daily_metrics
 ),
 firsts AS (
   SELECT app_id, user_id, MIN(event_date) AS install_date
@@ -52,17 +57,21 @@ days AS (
   GROUP BY event_date
 )
 SELECT
-  event_date,
+  days.event_date,
   players,
   COALESCE(new_players, 0) AS new_players,
   sessions,
   events,
-  IF(DATE_DIFF(last_day, event_date, DAY) >= 1,
+  IF(next_day.event_date IS NOT NULL OR DATE_DIFF(last_day, days.event_date, DAY) >= 1,
     ROUND(after_a_day / NULLIF(new_players, 0), 6), NULL) AS d1_retention,
-  IF(DATE_DIFF(last_day, event_date, DAY) >= 7,
+  IF(next_week.event_date IS NOT NULL OR DATE_DIFF(last_day, days.event_date, DAY) >= 7,
     ROUND(after_a_week / NULLIF(new_players, 0), 6), NULL) AS d7_retention,
   provisional
 FROM days
 CROSS JOIN reached
 LEFT JOIN returns ON returns.install_date = days.event_date
+LEFT JOIN closed AS next_day
+  ON next_day.event_date = DATE_ADD(days.event_date, INTERVAL 1 DAY)
+LEFT JOIN closed AS next_week
+  ON next_week.event_date = DATE_ADD(days.event_date, INTERVAL 7 DAY)
 ORDER BY event_date;

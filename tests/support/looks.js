@@ -53,7 +53,7 @@ window.look = (() => {
     days("Retention", 10);
     days("Revenue", 10);
     need(all("article[aria-label=Steps] .step[data-state=done]").length > 0, "no step of a run is done");
-    for (const label of ["The hardest levels", "Active players", "Revenue"]) {
+    for (const label of ["The hardest levels", "Funnel", "Active players", "Revenue"]) {
       const told = panel(label)?.querySelector(".provisional");
       need(told && seen(told), `${label} does not mark today`);
     }
@@ -123,6 +123,16 @@ window.look = (() => {
       return [[Math.round((100 * (light + 0.05)) / (dark + 0.05)) / 100, named(element)]];
     });
     return told.sort(([one], [other]) => one - other);
+  }
+
+  /** Whether a panel's plot has painted something in a colour of the page. */
+  function painted(label, colour) {
+    const canvas = panel(label)?.querySelector("canvas");
+    if (!canvas?.width || !canvas.height) return false;
+    const wanted = rgba(getComputedStyle(document.documentElement).getPropertyValue(colour));
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const dots = Array.from({ length: data.length / 4 }, (_, at) => 4 * at);
+    return dots.some((at) => data[at + 3] === 255 && [0, 1, 2].every((part) => data[at + part] === wanted[part]));
   }
 
   /** How light the page and its text are. */
@@ -221,5 +231,5 @@ window.look = (() => {
     return [filled.length < 6 ? [`only ${filled.length} tables`] : [], ...wrong].flat();
   }
 
-  return { astray, choose, contrasts, controls, csv, field, follow, lacking, lightness, refused, seen, shown, sideways, tables, told };
+  return { astray, choose, contrasts, controls, csv, field, follow, lacking, lightness, painted, refused, seen, shown, sideways, tables, told };
 })();

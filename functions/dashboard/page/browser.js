@@ -4,7 +4,7 @@ import { bytes, choose, h, quoted, say } from "./dom.js";
 import * as filters from "./filters.js";
 import { clock, count, moment } from "./format.js";
 import * as form from "./form.js";
-import { ask, given, record, rows as rowsOf, Silent, stream } from "./source.js";
+import { address, ask, given, record, rows as rowsOf, Silent, stream } from "./source.js";
 import * as types from "./types.js";
 
 const KEEP = 200;
@@ -67,6 +67,12 @@ function detail(row) {
   return h("div", { class: "both" }, h("div", {}, left), h("div", {}, right, h("p", { class: "soft" }, "On the log at ", h("code", {}, place(row)))));
 }
 
+/** When an event came; of another day than today, with that day. */
+function came(at) {
+  const today = at.slice(0, 10) === new Date().toISOString().slice(0, 10);
+  return h("time", { datetime: at, title: `${moment(at)} UTC` }, today ? clock(at) : moment(at).slice(5, 16));
+}
+
 function line(row) {
   const good = row.verdict === "accepted";
   const who = good ? row.user_id : row.key_base64 === null ? null : bytes(row.key_base64);
@@ -77,7 +83,7 @@ function line(row) {
     h(
       "summary",
       {},
-      h("time", { datetime: row.received_at }, clock(row.received_at)),
+      came(row.received_at),
       h("span", { class: "badge", "data-state": good ? "good" : "bad" }, row.verdict),
       h("span", { class: "what" }, quoted(what), row.level_id === null ? null : [" · level ", quoted(row.level_id)]),
       h("span", { class: "who" }, who === null ? "" : quoted(who)),
@@ -189,7 +195,8 @@ export function start(section, { reasons, form: where, records: log }) {
   records = log;
   const { list, word, pause, add, clear } = listing();
   const title = h("h3");
-  const head = h("header", {}, title, pause, controls(reasons));
+  const save = h("a", { download: "", title: "The latest that fit, as a table for other programs" }, "Save as CSV");
+  const head = h("header", {}, title, pause, save, controls(reasons));
   const panels = h("div", { class: "panels" });
   const browser = h("article", { class: "panel browser", "aria-label": "Event browser" }, head, word, list);
   panels.append(browser);
@@ -208,6 +215,7 @@ export function start(section, { reasons, form: where, records: log }) {
     title.textContent = over ? "As they came, the latest of the range" : "As they come";
     pause.hidden = over;
     const parameters = { from_time, ...more };
+    save.href = address("events/recent", parameters, ".csv");
     handle = over
       ? once(parameters, { tell: add, fail: (words) => say(word, words) })
       : stream(`/api/events?${new URLSearchParams(given(parameters))}`, {

@@ -5,7 +5,7 @@ const SPANS = { "1h": 3600, "6h": 6 * 3600, "24h": 86400, "7d": 7 * 86400, "14d"
 export const USUAL = "14d";
 /** Seconds: no question looks at more. */
 const LONGEST = 366 * 86400;
-const NAMES = ["range", "from", "to", "app", "platform", "country", "release", "user", "type", "verdict"];
+const NAMES = ["range", "from", "to", "app", "platform", "country", "reason", "release", "user", "type", "verdict"];
 /** Questions within so many seconds are one question, whoever asks; those about days are dear. */
 const ROUND = 10;
 const ROUND_DAYS = 30;
@@ -100,8 +100,8 @@ export function buckets([from, to], size) {
 export const axis = (range) => buckets(range, bucket(range));
 
 /** The parameters that every question has. */
-export function common(span, round) {
-  const [from, to] = range(span, round);
+export function common(span) {
+  const [from, to] = range(span);
   return { from_time: iso(from), to_time: iso(to), app_id: values.app };
 }
 
@@ -111,8 +111,14 @@ export function arrivals() {
   return { ...common(), from_time: iso(from), to_time: iso(to) };
 }
 
-/** Days are told whole; a plot of one day says little. */
+/** Days are told whole: all that the range touches. Its end is not in it: at midnight no day begins. */
 export function days() {
   const [from, to] = range(0, ROUND_DAYS);
-  return { ...common(0, ROUND_DAYS), from_time: iso(Math.min(from, to - 14 * 86400)) };
+  return { from_time: iso(from), to_time: iso(Math.max(from + 0.001, to - 1)), app_id: values.app };
+}
+
+/** The same day by day: a plot of one day says little, so a range that ends now has two weeks at least. */
+export function weeks() {
+  const [from, to] = range(0, ROUND_DAYS);
+  return between() ? days() : { ...days(), from_time: iso(Math.min(from, to - 14 * 86400)) };
 }

@@ -21,15 +21,16 @@ const WORDS = {
   warehouse_refused: "was refused by the warehouse",
 };
 
-let chosen = "";
+const chosen = () => filters.get("reason");
+const choose = (reason) => filters.set({ reason });
 
-function reasons(body, { rows }, choose) {
+function reasons(body, { rows }) {
   const most = Math.max(...rows.map((row) => row.written));
   const lines = rows.map((row) =>
     h(
       "tr",
-      { "data-chosen": row.reason === chosen },
-      h("th", { scope: "row" }, h("button", { type: "button", class: "link", "data-key": row.reason, "aria-pressed": String(row.reason === chosen), onclick: () => choose(row.reason === chosen ? "" : row.reason) }, row.reason), h("small", {}, WORDS[row.reason] ?? "")),
+      { "data-chosen": row.reason === chosen() },
+      h("th", { scope: "row" }, h("button", { type: "button", class: "link", "data-key": row.reason, "aria-pressed": String(row.reason === chosen()), onclick: () => choose(row.reason === chosen() ? "" : row.reason) }, row.reason), h("small", {}, WORDS[row.reason] ?? "")),
       h("td", { class: "number bar warm", "--part": `${(100 * row.written) / most}%` }, count(row.written)),
       h("td", { class: "number" }, count(row.waiting)),
       h("td", { class: "number" }, count(row.held)),
@@ -59,32 +60,37 @@ function sample(row) {
   );
 }
 
+/** Where the range has no letter of the reason, its row is not there to be chosen again. */
+function every() {
+  const button = h("button", { type: "button", onclick: () => choose("") }, "All reasons");
+  const show = () => (button.hidden = !chosen());
+  filters.onchange(show);
+  show();
+  return button;
+}
+
 export function start(section) {
   const panels = h("div", { class: "panels" });
   section.append(panels);
-  const choose = (reason) => {
-    chosen = reason;
-    list.look();
-    samples.look();
-  };
-  const list = panel(panels, {
+  panel(panels, {
     title: "By reason",
     note: "choose one to see its letters",
     question: () => ({ name: "events_dlq/by_reason", parameters: filters.common() }),
     empty: "No dead letter in this range: every event that was judged became a row, or had come before.",
     every: 10,
-    beside: () => chosen,
-    draw: (body, answer) => reasons(body, answer, choose),
+    beside: chosen,
+    draw: reasons,
   });
-  const samples = panel(panels, {
+  panel(panels, {
     title: "The latest letters",
+    controls: every(),
     note: "the bytes as they were sent, and what would become of them now",
-    question: () => ({ name: "events_dlq/samples", parameters: { ...filters.common(), reason: chosen, most: 8 } }),
-    empty: "No dead letter in this range.",
+    question: () => ({ name: "events_dlq/samples", parameters: { ...filters.common(), reason: chosen(), most: 8 } }),
+    empty: "No such dead letter in this range.",
     every: 10,
     draw(body, { rows }) {
-      const app = filters.get("app");
-      const command = `questline reprocess${chosen && ` --reason ${chosen}`}${app && ` --app ${typed(app)}`} --dry-run`;
+      const [reason, app] = [chosen(), filters.get("app")];
+      const command = `questline reprocess${reason && ` --reason ${typed(reason)}`}${app && ` --app ${typed(app)}`} --dry-run`;
       body.replaceChildren(h("p", {}, "All of them: ", h("code", {}, quoted(command))), h("ul", { class: "samples" }, rows.map(sample)));
     },
   });

@@ -18,6 +18,13 @@ function bar(value) {
   return h("td", { class: "number bar", "--part": `${Math.round(1000 * (value ?? 0)) / 10}%` }, share(value));
 }
 
+/** Marks what may still change, under what was drawn. */
+function provisional(body, rows) {
+  body.querySelector(".provisional")?.remove();
+  const words = "Provisional: days that are not closed by the daily run yet are counted from the rows as received.";
+  if (rows.some((row) => row.provisional)) body.append(h("p", { class: "provisional" }, words));
+}
+
 function hardest(body, { rows }) {
   const head = ["Level", "Pass rate", "Starts", "Attempts", "Passed", "Not passed", "Retry rate", "Mean moves", "Player days"];
   const tried = rows.filter((row) => row.attempts >= TRIED);
@@ -38,16 +45,15 @@ function hardest(body, { rows }) {
     ),
   );
   const titles = h("tr", {}, head.map((name, at) => h("th", { scope: "col", class: at ? "number" : null }, name)));
-  const open = rows.some((row) => row.provisional);
-  const words = "Provisional: days that are not closed by the daily run yet are counted from the rows as received.";
   const table = h("table", { class: "lines" }, h("caption", { class: "unseen" }, "The hardest levels"), h("thead", {}, titles), h("tbody", {}, lines));
-  body.replaceChildren(scrolled("The hardest levels", table), ...(open ? [h("p", { class: "provisional" }, words)] : []));
+  body.replaceChildren(scrolled("The hardest levels", table));
+  provisional(body, rows);
 }
 
 /** Attempts rise where a level is hard: how far players come is told by who was there, and who got past. */
 function funnel(body, { rows }) {
   const played = [...rows].sort((a, b) => natural(a.level_id, b.level_id));
-  plot(body, {
+  plot(body.firstElementChild ?? body.appendChild(h("div")), {
     title: "Funnel over the levels",
     height: 400,
     x: played.map((_, at) => at),
@@ -57,13 +63,14 @@ function funnel(body, { rows }) {
       { label: "passed", colour: "--plot-1", values: played.map((row) => row.completions), format: count },
     ],
   });
+  provisional(body, rows);
 }
 
 export function start(section) {
   const panels = h("div", { class: "panels" });
   section.append(panels);
   const empty = "No level was played in these days.";
-  panel(panels, { title: "The hardest levels", note: (answer) => `whole days, at least the last 14; those of ${TRIED} attempts or more${which(answer)}; not passed is failed or left`, question, empty, every: 30, wide: true, draw: hardest });
+  panel(panels, { title: "The hardest levels", note: (answer) => `the whole days of the range; those of ${TRIED} attempts or more${which(answer)}; not passed is failed or left`, question, empty, every: 30, wide: true, draw: hardest });
   const reached = "in the order of play, on how many days a player was at a level, and how often it was passed; who comes on two days counts twice";
   panel(panels, { title: "Funnel", note: (answer) => `${reached}${which(answer) && `;${which(answer)}`}`, question, empty, every: 30, wide: true, draw: funnel });
 }

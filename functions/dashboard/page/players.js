@@ -96,8 +96,12 @@ function means(body, { rows }) {
   });
   const sum = (name) => rows.reduce((total, row) => total + row[name], 0);
   const payers = `${plural(sum("purchases"), "purchase")} in all, on ${plural(sum("payers"), "player day")}`;
+  // A day that is still counted from its rows may have a mean where closed ones have none.
+  const without = rows.filter((row) => row.arpdau === null).length;
+  const which = without === rows.length ? "Means are told" : "Every day has its mean";
+  const words = without ? `. ${which} where one app, and one platform and country or all of them, are asked for.` : ".";
   body.querySelector(".sum")?.remove();
-  body.append(h("p", { class: "sum" }, rows.every((row) => row.arpdau === null) ? `${payers}. Means are told where one app, and one platform and country or all of them, are asked for.` : `${payers}.`));
+  body.append(h("p", { class: "sum" }, payers, words));
   provisional(body, rows);
 }
 
@@ -110,7 +114,7 @@ function cells() {
   const show = () => names.forEach((name) => choose(form.elements[name], filters.get(name)));
   filters.onchange(show);
   show();
-  often("events/cells", () => ({ ...filters.days(), most: 1000 }), (rows) => {
+  often("events/cells", () => ({ ...filters.weeks(), most: 1000 }), (rows) => {
     for (const name of names) rows.forEach((row) => offer(form.elements[name], row[name]));
   });
   return form;
@@ -119,13 +123,14 @@ function cells() {
 export function start(section) {
   const panels = h("div", { class: "panels" });
   section.append(panels);
-  const days = () => ({ name: "user_daily_metrics/days", parameters: filters.days() });
+  const days = () => ({ name: "user_daily_metrics/days", parameters: filters.weeks() });
   const paid = () => ({
     name: "revenue_daily_metrics/days",
-    parameters: { ...filters.days(), platform: filters.get("platform"), country: filters.get("country") },
+    parameters: { ...filters.weeks(), platform: filters.get("platform"), country: filters.get("country") },
   });
   const empty = "Nobody played in these days.";
-  panel(panels, { title: "Active players", note: "whole days, at least the last 14", question: days, empty, every: 30, draw: active });
+  const weeks = () => (filters.between() ? "whole days" : "whole days, at least the last 14");
+  panel(panels, { title: "Active players", note: weeks, question: days, empty, every: 30, draw: active });
   panel(panels, { title: "Retention", note: "of those first seen on a day, who came back", question: days, empty, every: 30, draw: retention });
   panel(panels, { title: "Revenue", controls: cells(), question: paid, empty, every: 30, draw: revenue });
   panel(panels, { title: "Payers", note: "who paid something on a day", question: paid, empty, every: 30, draw: payers });

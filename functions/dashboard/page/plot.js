@@ -32,6 +32,14 @@ function axis(more) {
   };
 }
 
+/** A line has two ends: what has no value beside it is drawn as a point. */
+function alone(uplot, at) {
+  const values = uplot.data[at];
+  const none = (place) => values[place] === null || values[place] === undefined;
+  const found = [...values.keys()].filter((place) => !none(place) && none(place - 1) && none(place + 1));
+  return found.length ? found : null;
+}
+
 function series({ label, colour, dash, fill, bars, format = short, width = 2 }) {
   const stroke = () => css(colour);
   return {
@@ -41,7 +49,7 @@ function series({ label, colour, dash, fill, bars, format = short, width = 2 }) 
     dash,
     fill: bars ? stroke : fill ? () => `color-mix(in srgb, ${css(colour)} 16%, transparent)` : undefined,
     paths: bars ? uPlot.paths.bars({ size: [0.7, 40], radius: 0.15 }) : undefined,
-    points: { show: false },
+    points: { show: false, filter: bars ? undefined : alone, fill: stroke },
     spanGaps: false,
     value: (_, value) => (value === null ? "–" : format(value)),
   };

@@ -1,11 +1,11 @@
 // Now: what a person wants to know at a glance, second by second.
 
-import { h, say, stand } from "./dom.js";
+import { h, say, stand, visible } from "./dom.js";
 import * as filters from "./filters.js";
 import { count, one, share, short } from "./format.js";
 import { plot } from "./plot.js";
 import { numbers, panel } from "./panel.js";
-import { stream } from "./source.js";
+import { ask, stream } from "./source.js";
 
 const KEEP = 300;
 /** A figure that moves every second cannot be read: it is the mean of so many. */
@@ -15,6 +15,9 @@ const BURST = 20;
 const MINUTE = 60;
 /** Milliseconds without a sample, of which there is one a second. */
 const SILENCE = 5_000;
+const DAY = 86_400;
+/** Milliseconds between two looks at a day. */
+const AGAIN = 20_000;
 
 const tiles = {};
 
@@ -61,9 +64,9 @@ export function start(section, facts, hasPulse) {
       "div",
       { class: "tiles" },
       tile("rate", "Events a second", "acknowledged by the log"),
-      tile("errors", "Error rate", "dead letters and rejected, of 24 hours, all apps"),
+      tile("errors", "Error rate", "dead letters and rejected, of 24 hours"),
       tile("lag", "Lag", "records not processed yet"),
-      tile("volume", "Volume of 24 hours", "events that became rows, all apps"),
+      tile("volume", "Volume of 24 hours", "events that became rows"),
       tile("quality", "Quality alerts", "of the daily checks"),
     ),
   );
@@ -73,7 +76,9 @@ export function start(section, facts, hasPulse) {
   section.append(panels);
   const element = h("article", { class: "panel", "aria-label": "Events a second, live" }, h("header", {}, h("h3", {}, "Events a second"), note), live);
   panels.append(element);
-  history(panels, facts);
+  history(panels);
+  today();
+  checks(facts);
   if (hasPulse) listen(element, live, note, facts);
   else live.append(h("p", { class: "word" }, "This dashboard stands apart from what ingests and processes: live figures are in its platform's monitoring, minutes stand beside."));
 }
@@ -148,7 +153,7 @@ function listen(element, live, note, facts) {
 }
 
 /** What arrived and what became of it, over the range. */
-function history(panels, facts) {
+function history(panels) {
   panel(panels, {
     title: "What arrived, and what became of it",
     note: () => `events ${filters.per(filters.arrived())}, by their arrival`,
@@ -174,14 +179,35 @@ function history(panels, facts) {
       });
     },
   });
-  facts.on(({ day, quality, runs = [] }) => {
-    if (day) {
-      const sum = (name) => day.reduce((total, row) => total + row[name], 0);
-      const judged = sum("read") + sum("rejected");
-      const wrong = sum("dead_lettered") + sum("rejected");
-      show("errors", judged ? share(wrong / judged) : "–", judged ? `${count(wrong)} of ${count(judged)} in 24 hours, all apps` : "nothing in 24 hours, all apps");
-      show("volume", short(sum("accepted")), `events became rows, all apps; ${count(sum("duplicate"))} came again`);
-    }
+}
+
+/** What 24 hours brought, of the app that is chosen. */
+function today() {
+  let [timer, turn] = [undefined, 0];
+  async function look() {
+    clearTimeout(timer);
+    const mine = ++turn;
+    const app = filters.get("app");
+    // Where it is not to be had, an alert says so, and what was told last stands with its app.
+    const answer = await ask("ledger_minutes/by_bucket", { ...filters.common(DAY), bucket_seconds: 3600 }).catch(() => null);
+    if (mine !== turn) return;
+    if (answer) told(answer.rows, app ? `app ${visible(app)}` : "all apps");
+    timer = setTimeout(look, AGAIN);
+  }
+  filters.onchange(look);
+  look();
+}
+
+function told(rows, whose) {
+  const sum = (name) => rows.reduce((total, row) => total + row[name], 0);
+  const judged = sum("read") + sum("rejected");
+  const wrong = sum("dead_lettered") + sum("rejected");
+  show("errors", judged ? share(wrong / judged) : "–", judged ? `${count(wrong)} of ${count(judged)} in 24 hours, ${whose}` : `nothing in 24 hours, ${whose}`);
+  show("volume", short(sum("accepted")), `events became rows, ${whose}; ${count(sum("duplicate"))} came again`);
+}
+
+function checks(facts) {
+  facts.on(({ quality, runs = [] }) => {
     const checked = runs.some(({ step, state }) => step === "quality_results" && state === "done");
     if (quality?.length) show("quality", count(quality.length), "checks of the last 8 days did not pass");
     else if (quality) show("quality", checked ? "0" : "–", checked ? "no check of the last 8 days has failed" : "no day of the last 8 is checked yet");

@@ -29,13 +29,19 @@ function broken(body, { rows }) {
   );
 }
 
+/** A run is of a day, and of all apps. */
+function range() {
+  const { from_time, to_time } = filters.weeks();
+  return { from_time, to_time };
+}
+
 export function start(section) {
   const panels = h("div", { class: "panels" });
   section.append(panels);
   panel(panels, {
     title: "Steps",
-    note: "whole days, at least the last 14",
-    question: () => ({ name: "pipeline_runs/steps", parameters: { from_time: filters.days().from_time, to_time: filters.days().to_time, most: 1000 } }),
+    note: () => (filters.between() ? "whole days" : "whole days, at least the last 14"),
+    question: () => ({ name: "pipeline_runs/steps", parameters: { ...range(), most: 1000 } }),
     empty: "No day is closed yet. The first run is at 02:00 UTC; until then what is shown of days is provisional.",
     every: 15,
     draw,
@@ -43,7 +49,7 @@ export function start(section) {
   panel(panels, {
     title: "Checks that did not pass",
     note: "a failed check stops export and training",
-    question: () => ({ name: "quality_results/broken", parameters: { from_time: filters.days().from_time, to_time: filters.days().to_time, most: 100 } }),
+    question: () => ({ name: "quality_results/broken", parameters: { ...range(), most: 100 } }),
     empty: "No check failed in these days.",
     every: 15,
     draw: broken,

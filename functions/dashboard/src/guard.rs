@@ -101,8 +101,10 @@ fn foreign() -> Response {
     Problem::new(StatusCode::FORBIDDEN, "foreign", detail).into_response()
 }
 
-/// The page runs its own scripts and nothing else, and stands in nobody's frame.
+/// The page runs its own scripts and nothing else, stands in nobody's frame, and what it is answered stays
+/// in nobody's cache.
 fn protect(headers: &mut HeaderMap, policy: &HeaderValue) {
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(header::CONTENT_SECURITY_POLICY, policy.clone());
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

@@ -23,6 +23,7 @@ use questline_dashboard::{Config, Form, Sent, Viewers, routes};
 use questline_environment::Rulebook;
 use questline_events::{
     event::Event,
+    limits::QUERY_TIMEOUT,
     row::{EventRows, Source},
 };
 use questline_log_sqlite::SqliteLog;
@@ -103,6 +104,9 @@ async fn without_a_password_only_loopback_is_let_in_and_only_by_its_name() {
             let policy = response.headers()["content-security-policy"].to_str().unwrap();
             assert!(policy.contains("script-src 'self';"), "{policy}");
             assert_eq!(response.headers()["x-frame-options"], "DENY");
+            let kept = expected == StatusCode::OK && !path.starts_with("/api");
+            let kept = if kept { "no-cache" } else { "no-store" };
+            assert_eq!(response.headers()["cache-control"], kept, "{path} from {peer}");
         }
     }
 }
@@ -257,6 +261,37 @@ impl Ask for Opening {
             return Ok(Answer::default());
         }
         Err(QueryError::Unavailable("it is being opened".into()))
+    }
+}
+
+/// A warehouse that answers nothing, for one reason.
+struct Failing(fn() -> QueryError);
+
+#[async_trait]
+impl Ask for Failing {
+    async fn ask(&self, _: &Question, _: QueryLimits) -> Result<Answer, QueryError> {
+        Err((self.0)())
+    }
+}
+
+#[tokio::test]
+async fn what_takes_too_long_or_gives_too_much_is_said_in_words() {
+    let failures: [(fn() -> QueryError, u16, &str); 4] = [
+        (|| QueryError::Timeout(QUERY_TIMEOUT), 504, "the query was cut after 10s"),
+        (|| QueryError::TooManyRows(7), 422, "more than 7 rows"),
+        (|| QueryError::Invalid("no such column".to_owned()), 422, "no such column"),
+        (|| QueryError::Unavailable("it is elsewhere".into()), 503, "it is elsewhere"),
+    ];
+    for (failure, status, said) in failures {
+        let app = routes(config(Arc::new(Failing(failure))));
+        for path in ["/api/ask/level_metrics/levels", "/api/ask/level_metrics/levels.csv"] {
+            let response = get(&app, HOME.0, HOME.1, path).await;
+            assert_eq!(response.status().as_u16(), status, "{path}");
+            assert_eq!(response.headers()["content-type"], "application/problem+json");
+            assert_eq!(response.headers().contains_key("retry-after"), status == 503);
+            let text = text(response).await;
+            assert!(text.contains(said), "{path}: {text}");
+        }
     }
 }
 

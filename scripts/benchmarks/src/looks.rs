@@ -27,26 +27,27 @@ pub(crate) const OPEN: &[Look] = &[
     look("ledger_minutes/by_bucket", 14, &[("bucket_seconds", "3600")], 10),
     look("ledger_residue/by_bucket", 14, &[("bucket_seconds", "10800")], 10),
     look("events_1min/by_type", 14, &[("bucket_seconds", "3600")], 5),
-    look("level_metrics/levels", 14, &[("most", "500")], 30),
+    look("level_metrics/levels", 14, &[("most", "1000")], 30),
     look("user_daily_metrics/days", 14, &[], 30),
     look("revenue_daily_metrics/days", 14, &[], 30),
     look("events_dlq/by_reason", 14, &[], 10),
     look("events_dlq/samples", 14, &[("most", "8")], 10),
     look("pipeline_runs/steps", 14, &[("most", "1000")], 15),
     look("quality_results/broken", 14, &[("most", "100")], 15),
-    // Of these alerts are told, whatever is in sight.
+    // Of these alerts and tiles are told, whatever is in sight.
+    look("ledger_minutes/by_bucket", 1, &[("bucket_seconds", "3600")], 20),
     look("ledger_minutes/by_bucket", 1, &[("bucket_seconds", "60")], 20),
     look("ledger_residue/by_bucket", 1, &[("bucket_seconds", "900")], 20),
     look("pipeline_runs/steps", 8, &[("most", "1000")], 20),
     look("quality_results/broken", 8, &[("most", "1000")], 20),
-    look("ledger/apps", 0, &[("most", "1000")], 0),
-    look("events/cells", 14, &[("most", "1000")], 0),
+    look("ledger/apps", 0, &[("most", "1000")], 60),
+    look("events/cells", 14, &[("most", "1000")], 60),
 ];
 
 /// What it asks besides where somebody has set a filter, or opened the event browser.
 pub(crate) const FILTERED: &[Look] = &[
     look("revenue_daily_metrics/days", 14, &[("platform", "ios"), ("country", "DE")], 0),
-    look("level_metrics/levels", 14, &[("app_id", "bench"), ("most", "500")], 0),
+    look("level_metrics/levels", 14, &[("app_id", "bench"), ("most", "1000")], 0),
     look("user_daily_metrics/days", 14, &[("app_id", "bench")], 0),
     look("events_1min/by_type", 14, &[("app_id", "bench"), ("bucket_seconds", "3600")], 0),
     look("events/recent", 14, &[("most", "200")], 0),

@@ -180,8 +180,8 @@ async fn log() {
     assert_eq!(reply.deferred, 1, "ReceiptsDeferred fires");
     let port = stack.url.rsplit(':').next().unwrap().to_owned();
     let mut unreachable = Runbook::open("IngestUnreachable", &data, &[("8080", port)]);
-    unreachable.shows("healthz", &["200"]);
-    unreachable.shows("readyz", &["503", "not_ready"]);
+    unreachable.shows("version", &["200"]);
+    unreachable.shows("ready", &["503", "not_ready"]);
     kafka.signal("CONT");
     stack.settle().await;
     let mut deferred = Runbook::open("ReceiptsDeferred", &data, &[("HOST:PORT", brokers.clone())]);

@@ -51,7 +51,16 @@ def skopeo(words, state):
         os.execv(next(path for path in others if path.exists()), ["skopeo", *words])
 
 
+def misplaced(words):
+    """What gcloud refuses: said of one container, as all is after `--container NAME`, and of the whole."""
+    after = words[words.index("--container") + 2 :] if "--container" in words else []
+    return [word for word in after if word.startswith("--") and word.partition("=")[0] != "--image"]
+
+
 def gcloud(words, state):
+    if flags := misplaced(words):
+        print(f"unrecognized arguments: {' '.join(flags)}", file=sys.stderr)
+        return False
     if words[0] == "auth":
         return "token"
     if words[0] == "artifacts":

@@ -63,10 +63,11 @@ class Place(NamedTuple):
         return self.function == "process"
 
     def run(self, verb, *more):
-        """A command of gcloud about the service or the worker pool."""
+        """A command of gcloud about the service or the worker pool. Where it is stands before all else:
+        what comes after `--container NAME` gcloud takes as said of that container alone."""
         kind = "worker-pools" if self.works else "services"
         where = ["--region", self.region, "--project", self.project]
-        return ["gcloud", "run", kind, verb, self.name, *more, *where]
+        return ["gcloud", "run", kind, verb, self.name, *where, *more]
 
     def split(self, shares):
         """The command by which revisions get their shares of traffic or instances."""

@@ -61,6 +61,8 @@ plant "nobody may write a table" access_of_gcp "nobody who may write it" \
   terraform/tables.json 's/"written_by": "ml-trigger"/"written_by": "nobody"/'
 plant "the name of a revision is kept" habits "the name of a revision is kept" \
   terraform/gcp/process.tf 's/instance_splits,/instance_splits, template[0].revision,/'
+plant "a bucket is made before storage is switched on" habits "google_storage_bucket.features does not wait" \
+  terraform/gcp/daily-aggregate.tf '/google_storage_bucket" "features"/,/^}/{/depends_on/d}'
 plant "a variable that no function reads" habits "no function reads QUESTLINE_WAREHOUSES" \
   terraform/gcp/ml-trigger.tf 's/QUESTLINE_WAREHOUSE /QUESTLINE_WAREHOUSES /'
 

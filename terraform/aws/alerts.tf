@@ -6,6 +6,7 @@ locals {
 
   _native = { for name, alert in local.alerts : name => alert.cloudwatch if can(alert.cloudwatch.metric) }
   _told   = { for name, alert in local.alerts : name => alert.cloudwatch if can(alert.cloudwatch.expression) }
+  _called = { for name, alert in local.alerts : name => alert.cloudwatch.called if can(alert.cloudwatch.called) }
 }
 
 resource "aws_sns_topic" "alerts" {
@@ -79,4 +80,24 @@ resource "aws_cloudwatch_metric_alarm" "told" {
       }
     }
   }
+}
+
+# A schedule that is gone or may not call: the function tells nothing, and Lambda counts no call.
+resource "aws_cloudwatch_metric_alarm" "called" {
+  for_each           = local._called
+  alarm_name         = "${var.prefix}-${each.key}-not-called"
+  alarm_description  = "${upper(local.alerts[each.key].severity)}: ${each.value.function} was not called for ${each.value.within_minutes} minutes. Runbook: terraform/runbooks/${each.key}.md"
+  alarm_actions      = [aws_sns_topic.alerts.arn]
+  ok_actions         = [aws_sns_topic.alerts.arn]
+  treat_missing_data = "breaching"
+
+  namespace   = "AWS/Lambda"
+  metric_name = "Invocations"
+  statistic   = "Sum"
+  dimensions  = { FunctionName = "${var.prefix}-${each.value.function}" }
+
+  comparison_operator = "LessThanThreshold"
+  threshold           = 1
+  period              = each.value.within_minutes * 60
+  evaluation_periods  = 1
 }

@@ -75,7 +75,7 @@ resource "aws_iam_role_policy" "scheduler" {
   })
 }
 
-# Calls and messages that could not be delivered.
+# Calls and messages that could not be delivered, or were given up.
 resource "aws_sqs_queue" "undelivered" {
   name                      = "${var.prefix}-undelivered"
   message_retention_seconds = 1209600

@@ -60,6 +60,16 @@ resource "aws_msk_cluster" "log" {
       }
     }
   }
+
+  lifecycle {
+    precondition {
+      condition = (
+        length(distinct(values(data.aws_subnet.given)[*].availability_zone)) == 3 &&
+        length(distinct(values(data.aws_subnet.given)[*].vpc_id)) == 1
+      )
+      error_message = "subnet_ids do not lie in three zones of one network: `aws ec2 describe-subnets` shows AvailabilityZone and VpcId of each."
+    }
+  }
 }
 
 resource "aws_cloudwatch_log_group" "kafka" {

@@ -14,6 +14,29 @@ module "ml_trigger" {
     QUESTLINE_TRAINING_ACCOUNT = google_service_account.training.email
     QUESTLINE_TRAINING_ROOT    = "gs://${google_storage_bucket.features.name}/training"
   })
+
+  # In its name Lambda keeps what it gave up.
+  may = [
+    { Effect = "Allow", Action = "sqs:SendMessage", Resource = aws_sqs_queue.undelivered.arn },
+    { Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey*"], Resource = aws_kms_key.main.arn },
+  ]
+}
+
+# To SNS and to schedules a call is delivered once Lambda has taken it. Lambda tries three times within
+# minutes; without a destination it would forget the message then, and a week's training with it.
+resource "aws_lambda_function_event_invoke_config" "ml_trigger" {
+  function_name                = module.ml_trigger.name
+  qualifier                    = "live"
+  maximum_retry_attempts       = 2
+  maximum_event_age_in_seconds = 21600
+
+  destination_config {
+    on_failure {
+      destination = aws_sqs_queue.undelivered.arn
+    }
+  }
+
+  depends_on = [module.ml_trigger]
 }
 
 resource "aws_sns_topic" "metrics_ready" {

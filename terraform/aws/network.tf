@@ -1,19 +1,24 @@
 # Who reaches whom: functions reach brokers, and both reach what is outside.
 
-data "aws_subnet" "first" {
-  id = var.subnet_ids[0]
+data "aws_subnet" "given" {
+  for_each = toset(var.subnet_ids)
+  id       = each.key
+}
+
+locals {
+  _vpc = data.aws_subnet.given[var.subnet_ids[0]].vpc_id
 }
 
 resource "aws_security_group" "functions" {
   name        = "${var.prefix}-functions"
   description = "Functions that speak with Kafka"
-  vpc_id      = data.aws_subnet.first.vpc_id
+  vpc_id      = local._vpc
 }
 
 resource "aws_security_group" "kafka" {
   name        = "${var.prefix}-kafka"
   description = "Brokers, and what polls them for process"
-  vpc_id      = data.aws_subnet.first.vpc_id
+  vpc_id      = local._vpc
 }
 
 # Google's warehouse and the cloud's own services are outside.

@@ -24,6 +24,8 @@ resource "google_storage_bucket" "features" {
       age = 365
     }
   }
+
+  depends_on = [google_project_service.api]
 }
 
 resource "google_service_account" "training" {
@@ -47,6 +49,7 @@ resource "google_project_iam_custom_role" "training" {
   role_id     = "${replace(var.prefix, "-", "_")}_start_training"
   title       = "Questline: start training"
   permissions = ["aiplatform.pipelineJobs.create", "aiplatform.pipelineJobs.get"]
+  depends_on  = [google_project_service.api]
 }
 
 resource "google_project_iam_member" "training" {

@@ -66,6 +66,8 @@ resource "google_storage_bucket" "archive" {
   soft_delete_policy {
     retention_duration_seconds = 0
   }
+
+  depends_on = [google_project_service.api]
 }
 
 # A connector that begins again writes its last file once more, so it also deletes.

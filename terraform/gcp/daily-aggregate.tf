@@ -87,6 +87,8 @@ resource "google_storage_bucket" "features" {
       days_since_noncurrent_time = 30
     }
   }
+
+  depends_on = [google_project_service.api]
 }
 
 resource "google_storage_bucket_iam_member" "daily_features" {

@@ -93,8 +93,12 @@ resource "google_billing_budget" "monthly" {
     spend_basis       = "FORECASTED_SPEND"
   }
 
-  all_updates_rule {
-    monitoring_notification_channels = values(google_monitoring_notification_channel.email)[*].id
+  # A budget tells five at most.
+  dynamic "all_updates_rule" {
+    for_each = length(var.alert_emails) == 0 ? [] : [slice(distinct(var.alert_emails), 0, min(5, length(distinct(var.alert_emails))))]
+    content {
+      monitoring_notification_channels = [for email in all_updates_rule.value : google_monitoring_notification_channel.email[email].id]
+    }
   }
 
   depends_on = [google_project_service.api]

@@ -50,6 +50,8 @@ resource "google_storage_bucket" "lookups" {
       num_newer_versions = 5
     }
   }
+
+  depends_on = [google_project_service.api]
 }
 
 resource "google_cloud_run_v2_worker_pool" "process" {

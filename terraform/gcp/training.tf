@@ -8,6 +8,8 @@ resource "google_project_iam_custom_role" "training" {
     "aiplatform.pipelineJobs.create",
     "aiplatform.pipelineJobs.get",
   ]
+
+  depends_on = [google_project_service.api]
 }
 
 resource "google_project_iam_member" "ml_trigger" {
@@ -53,6 +55,8 @@ resource "google_storage_bucket" "training" {
       age = 365
     }
   }
+
+  depends_on = [google_project_service.api]
 }
 
 resource "google_storage_bucket_iam_member" "training" {

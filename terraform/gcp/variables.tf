@@ -18,6 +18,11 @@ variable "budget" {
     condition     = var.budget == null || can(regex("^[0-9A-F]{6}(-[0-9A-F]{6}){2}$", var.budget.billing_account))
     error_message = "budget.billing_account is no billing account; `gcloud billing accounts list` shows them as 012345-6789AB-CDEF01."
   }
+
+  validation {
+    condition     = var.budget == null || try(var.budget.amount >= 1 && floor(var.budget.amount) == var.budget.amount, false)
+    error_message = "budget.amount is no whole number of 1 or more: Google takes no parts of it here."
+  }
 }
 
 variable "deletion_protection" {

@@ -92,6 +92,18 @@ run "schedules" {
   }
 }
 
+run "a_message_that_is_given_up_is_kept" {
+  command = apply
+
+  assert {
+    condition = (
+      one(one(aws_lambda_function_event_invoke_config.ml_trigger.destination_config).on_failure).destination == aws_sqs_queue.undelivered.arn &&
+      aws_lambda_function_event_invoke_config.ml_trigger.qualifier == "live"
+    )
+    error_message = "What ml-trigger fails at three times is forgotten: nothing is trained for a week."
+  }
+}
+
 run "tables_equal_sql" {
   assert {
     condition = toset(keys(module.warehouse.tables)) == toset([

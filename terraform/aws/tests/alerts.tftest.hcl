@@ -60,4 +60,23 @@ run "every_alert_has_a_runbook" {
     condition     = !strcontains(jsonencode([aws_cloudwatch_metric_alarm.native, aws_cloudwatch_metric_alarm.told]), "{prefix}") && !strcontains(jsonencode(aws_cloudwatch_metric_alarm.native), "{api}")
     error_message = "An alarm still holds a placeholder."
   }
+
+  assert {
+    condition = {
+      for name, alarm in aws_cloudwatch_metric_alarm.called :
+      name => [alarm.dimensions["FunctionName"], alarm.period, alarm.treat_missing_data]
+      } == {
+      DailyRunFailed = [module.daily_aggregate.name, 86400, "breaching"]
+      TrainingNotRun = [module.ml_trigger.name, 3600, "breaching"]
+    }
+    error_message = "A schedule that does not call raises no alarm."
+  }
+
+  assert {
+    condition = alltrue([
+      for alarm in aws_cloudwatch_metric_alarm.called :
+      fileexists("${path.module}/../../${split("Runbook: ", alarm.alarm_description)[1]}") && length(alarm.alarm_actions) == 1
+    ])
+    error_message = "An alarm of silence names no runbook, or tells nobody."
+  }
 }

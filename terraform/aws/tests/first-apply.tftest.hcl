@@ -102,3 +102,25 @@ run "what_may_be_torn_down_leaves_no_names" {
     error_message = "After a destroy the names of secrets are taken for 30 days."
   }
 }
+
+run "subnets_of_one_zone_are_named_before_anything_is_made" {
+  command = plan
+
+  override_data {
+    target = data.aws_subnet.given
+    values = { availability_zone = "us-east-1a", vpc_id = "vpc-0a" }
+  }
+
+  expect_failures = [aws_msk_cluster.log]
+}
+
+run "subnets_of_three_networks_are_named_too" {
+  command = plan
+
+  override_data {
+    target = data.aws_subnet.given["subnet-0b"]
+    values = { availability_zone = "us-east-1b", vpc_id = "vpc-0b" }
+  }
+
+  expect_failures = [aws_msk_cluster.log]
+}

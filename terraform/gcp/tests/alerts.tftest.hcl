@@ -60,3 +60,26 @@ run "every_alert_has_a_runbook" {
     error_message = "A query still holds a placeholder."
   }
 }
+
+run "a_budget_tells_five_at_most" {
+  command = apply
+
+  variables {
+    alert_emails = ["a@example.com", "b@example.com", "c@example.com", "d@example.com", "e@example.com", "f@example.com"]
+  }
+
+  assert {
+    condition     = length(one(google_billing_budget.monthly[0].all_updates_rule).monitoring_notification_channels) == 5
+    error_message = "A budget names more channels than it may have."
+  }
+}
+
+run "a_budget_is_a_whole_number" {
+  command = plan
+
+  variables {
+    budget = { billing_account = "012345-6789AB-CDEF01", amount = 99.5 }
+  }
+
+  expect_failures = [var.budget]
+}

@@ -38,7 +38,7 @@ struct Sender {
 
 /// `true` if everything was stored.
 pub(crate) async fn run(place: &Place, send: Send) -> anyhow::Result<bool> {
-    let url = send.url.clone().or_else(|| place.url());
+    let url = place.url();
     let url = url.context("no stack runs there: start scripts/run-local, or name --url")?;
     let sender = Sender {
         ingest: Ingest::new(&url, &send.key)?,

@@ -318,7 +318,31 @@ fn moment(parsed: &Parsed<'_>, envelope: &Envelope<'_>) -> Result<(i64, Option<i
 /// A game server names its player's address; nobody else may, and its own tells nothing.
 fn player_address(parsed: &Parsed<'_>, envelope: &Envelope<'_>) -> Option<IpAddr> {
     if envelope.server_to_server {
-        return parsed.ip_address.text()?.parse().ok();
+        let address: IpAddr = parsed.ip_address.text()?.parse().ok()?;
+        // As ingest writes those of connections: databases know an IPv4 address in its own form.
+        return Some(address.to_canonical());
     }
     envelope.address
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_may_write_its_players_address_in_any_form() {
+        let server = Envelope { server_to_server: true, ..Envelope::default() };
+        for (sent, meant) in [
+            ("\"81.2.69.142\"", Some("81.2.69.142")),
+            ("\"::ffff:81.2.69.142\"", Some("81.2.69.142")),
+            ("\"2001:db8::1\"", Some("2001:db8::1")),
+            ("\"home\"", None),
+            ("7", None),
+        ] {
+            let parsed = Parsed { ip_address: Member(sent), ..Parsed::default() };
+            let meant = meant.map(|address| address.parse::<IpAddr>().unwrap());
+            assert_eq!(player_address(&parsed, &server), meant, "{sent}");
+            assert_eq!(player_address(&parsed, &Envelope::default()), None, "{sent}");
+        }
+    }
 }

@@ -110,7 +110,7 @@ impl Sender {
                     self.totals().trouble = Some("events were deferred".to_owned());
                     pause
                 }
-                Ok(Reply::Refused { status: 429 | 500.., detail, retry_after }) => {
+                Ok(Reply::Refused { status: 408 | 429 | 500.., detail, retry_after }) => {
                     self.totals().trouble = Some(detail);
                     waiting.push(lines);
                     retry_after

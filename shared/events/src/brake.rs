@@ -43,15 +43,28 @@ impl Brake {
         self.apps.entry(app_id.into()).or_default().count(bucket, dead)
     }
 
-    /// The apps whose brake is pulled.
+    /// The apps whose brake is pulled. One that has sent nothing for as long as the brake looks
+    /// back, while others did, is past: nobody is to be woken for it any more.
     pub fn pulled(&self) -> impl Iterator<Item = &str> {
-        self.apps.iter().filter(|(_, recent)| recent.pulled()).map(|(app, _)| &**app)
+        let newest = self.apps.values().filter_map(Recent::newest).max().unwrap_or_default();
+        let pulled =
+            move |app: &Recent| app.pulled() && app.newest().is_some_and(|at| at > newest - span());
+        self.apps.iter().filter(move |&(_, recent)| pulled(recent)).map(|(app, _)| &**app)
     }
 }
 
+/// Buckets that the brake looks back.
+fn span() -> i64 {
+    micros(BRAKE_WINDOW) / BUCKET_MICROS
+}
+
 impl Recent {
+    fn newest(&self) -> Option<i64> {
+        self.buckets.back().map(|bucket| bucket.number)
+    }
+
     fn count(&mut self, number: i64, dead: bool) -> bool {
-        let newest = self.buckets.back().map_or(number, |bucket| bucket.number);
+        let newest = self.newest().unwrap_or(number);
         if number > newest || self.buckets.is_empty() {
             self.buckets.push_back(Bucket { number, events: 0, dead: 0 });
             self.forget(number);
@@ -67,8 +80,7 @@ impl Recent {
     }
 
     fn forget(&mut self, newest: i64) {
-        let span = micros(BRAKE_WINDOW) / BUCKET_MICROS;
-        while self.buckets.front().is_some_and(|bucket| bucket.number <= newest - span) {
+        while self.buckets.front().is_some_and(|bucket| bucket.number <= newest - span()) {
             if let Some(old) = self.buckets.pop_front() {
                 self.events -= old.events;
                 self.dead -= old.dead;
@@ -119,5 +131,18 @@ mod tests {
             brake.count("a", 310 * SECOND, false);
         }
         assert!(!brake.count("a", 310 * SECOND, true), "the bad minutes are forgotten");
+    }
+
+    #[test]
+    fn of_an_app_that_has_fallen_silent_nobody_is_told_for_ever() {
+        let mut brake = Brake::default();
+        for _ in 0..1_000 {
+            brake.count("a", 0, true);
+        }
+        brake.count("b", 299 * SECOND, false);
+        assert_eq!(brake.pulled().collect::<Vec<_>>(), ["a"]);
+        brake.count("b", 300 * SECOND, false);
+        assert_eq!(brake.pulled().count(), 0);
+        assert!(brake.count("a", 0, true), "what comes of its bad minutes is held all the same");
     }
 }

@@ -79,6 +79,8 @@ async fn one_bad_event_never_changes_its_siblings() {
             assert_eq!(body["results"][0]["index"], 1, "{name}");
             assert_eq!(body["results"][0]["reason"], *reason, "{name}");
             assert_eq!(body["results"][0]["retryable"], false, "{name}");
+            let named = ["too_deep", "too_large"].contains(reason);
+            assert_eq!(body["results"][0]["id"].is_string(), named, "{name}");
         }
     }
     stack.settle().await;

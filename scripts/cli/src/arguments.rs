@@ -12,7 +12,7 @@ pub(crate) struct Arguments {
     /// The data directory of the local stack.
     #[arg(long, global = true, default_value = ".local", value_name = "DIR")]
     pub(crate) data_dir: PathBuf,
-    /// Where the stack answers, if not where its data directory says.
+    /// Where to send, and whom to ask, if not the stack of the data directory.
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) url: Option<String>,
     #[command(subcommand)]

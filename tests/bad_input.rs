@@ -6,12 +6,13 @@ mod support;
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
+    process::Command,
     time::{Duration, Instant},
 };
 
 use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
-use support::{Stack, event};
+use support::{Stack, binary, event, faulty_registry};
 
 struct Answer {
     status: u16,
@@ -78,6 +79,8 @@ async fn one_bad_event_never_changes_its_siblings() {
             assert_eq!(body["results"][0]["index"], 1, "{name}");
             assert_eq!(body["results"][0]["reason"], *reason, "{name}");
             assert_eq!(body["results"][0]["retryable"], false, "{name}");
+            let named = ["too_deep", "too_large"].contains(reason);
+            assert_eq!(body["results"][0]["id"].is_string(), named, "{name}");
         }
     }
     stack.settle().await;
@@ -200,6 +203,27 @@ async fn strict_mode_and_validate_judge_at_the_door() {
     stack.settle().await;
     assert_eq!(stack.number("SELECT count(*) FROM events").await, 1, "validate stores nothing");
     assert_eq!(stack.number("SELECT count(*) FROM events_dlq").await, 0);
+}
+
+/// What the environment says of the rules, it says to the door as to processing.
+#[tokio::test]
+async fn the_door_judges_by_the_rules_of_processing() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("data");
+    let mut command = Command::new(binary("questline-stack"));
+    command.args(["--no-players", "--port", "0", "--data-dir"]).arg(&directory);
+    command.env("QUESTLINE_REGISTRY", faulty_registry(folder.path()));
+    command.env("QUESTLINE_MAX_EVENT_BYTES", "65536");
+    let stack = Stack::spawn(command, &directory);
+    let validate = format!("{}/v1/validate?key=local", stack.url);
+    let found = answer(Client::new().post(validate).body(event("condemned"))).await.body;
+    assert_eq!(found["results"][0]["reason"], "invalid_parameters", "{found}");
+
+    let long = format!(r#""type":7777,"pad":"{}""#, "x".repeat(40_000));
+    let large = event("large").replace(r#""type":1001"#, &long);
+    assert_eq!(answer(post(&stack, large)).await.body["stored"], 1);
+    stack.settle().await;
+    assert_eq!(stack.number("SELECT count(*) FROM events WHERE event_id = 'large'").await, 1);
 }
 
 #[tokio::test]

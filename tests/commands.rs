@@ -1,4 +1,4 @@
-//! What people type: send, query, ledger.
+//! What people type: send, query, ledger, and the help of every command.
 #![allow(clippy::unwrap_used, reason = "test helpers")]
 
 mod support;
@@ -78,6 +78,18 @@ async fn query_answers_the_running_stack_and_its_directory() {
     assert!(ledger.status.success(), "{}", String::from_utf8_lossy(&ledger.stderr));
     assert!(out(&ledger).contains("Nothing is missing"), "{}", out(&ledger));
 
+    // Its address may be named; whoever names it needs its token all the same.
+    let elsewhere = folder.path().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let named = ["query", sql, "--format", "csv", "--url", stack.url.as_str()];
+    let stranger = questline(&elsewhere, &named);
+    assert_eq!(stranger.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&stranger.stderr).contains("--data-dir"));
+    std::fs::copy(directory.join("operator.token"), elsewhere.join("operator.token")).unwrap();
+    assert_eq!(out(&questline(&elsewhere, &named)), running);
+    let nobody = questline(&directory, &["query", sql, "--url", "http://127.0.0.1:9"]);
+    assert_eq!(nobody.status.code(), Some(2), "what was named is asked, and nothing else");
+
     stack.kill();
     let json = out(&questline(&directory, &["query", sql, "--format", "json"]));
     let rows: serde_json::Value = serde_json::from_str(&json).unwrap();
@@ -119,12 +131,13 @@ async fn what_is_deferred_is_sent_again() {
 
 #[test]
 fn every_command_has_help() {
-    for arguments in
-        [&["--help"][..], &["send", "--help"], &["query", "--help"], &["ledger", "--help"]]
-    {
-        let help = questline(Path::new("."), arguments);
-        assert!(help.status.success() && out(&help).contains("Usage:"), "{arguments:?}");
+    let commands = ["send", "query", "ledger", "reprocess", "replay", "daily", "topics"];
+    for command in commands {
+        let help = questline(Path::new("."), &[command, "--help"]);
+        assert!(help.status.success() && out(&help).contains("Usage:"), "{command}");
     }
+    let help = questline(Path::new("."), &["--help"]);
+    assert!(commands.iter().all(|command| out(&help).contains(command)), "{}", out(&help));
     let unknown = questline(Path::new("."), &["dance"]);
     assert_eq!(unknown.status.code(), Some(2));
 }

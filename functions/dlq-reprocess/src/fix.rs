@@ -148,12 +148,13 @@ struct Members(Vec<(String, Box<RawValue>)>);
 impl Members {
     fn here(&self, member: &str) -> Option<&RawValue> {
         let found = self.0.iter().rfind(|(name, _)| name == member);
-        // null means absent.
-        found.map(|(_, value)| &**value).filter(|value| value.get() != "null")
+        // null and "" mean absent.
+        found.map(|(_, value)| &**value).filter(|value| !matches!(value.get(), "null" | "\"\""))
     }
 
     fn put_here(&mut self, member: &str, value: Box<RawValue>) {
-        match self.0.iter_mut().find(|(name, _)| name == member) {
+        // Of two the last one counts.
+        match self.0.iter_mut().rfind(|(name, _)| name == member) {
             Some((_, place)) => *place = value,
             None => self.0.push((member.to_owned(), value)),
         }
@@ -267,6 +268,11 @@ mod tests {
             (rename("uid", "user_id"), r#"{"uid":"u","b":1}"#, r#"{"b":1,"user_id":"u"}"#),
             (rename("p.lvl", "p.level_id"), r#"{"p":{"lvl":7}}"#, r#"{"p":{"level_id":7}}"#),
             (rename("event_id", "id"), r#"{"event_id":"e"}"#, r#"{"id":"e"}"#),
+            (rename("event_id", "id"), r#"{"id":"","event_id":"e"}"#, r#"{"id":"e"}"#),
+            (rename("a", "b"), r#"{"a":"","b":""}"#, r#"{"a":"","b":""}"#),
+            (cast("moves", Kind::Integer), r#"{"moves":""}"#, r#"{"moves":""}"#),
+            (set("p.x", json!(1)), r#"{"p":""}"#, r#"{"p":{"x":1}}"#),
+            (cast("p.n", Kind::Integer), r#"{"p":{"n":1,"n":"2"}}"#, r#"{"p":{"n":1,"n":2}}"#),
             (cast("type", Kind::Integer), r#"{"type":"1001"}"#, r#"{"type":1001}"#),
             (cast("price", Kind::Number), r#"{"price":" 0.99 "}"#, r#"{"price":0.99}"#),
             (cast("level", Kind::Text), r#"{"level":1e2}"#, r#"{"level":"1e2"}"#),

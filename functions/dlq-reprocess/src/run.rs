@@ -107,9 +107,12 @@ impl Reprocess {
             waiting: self.letters.count(&selection).await?,
             ..Report::default()
         };
+        // No more than a second may bring: so the rate holds also where a call ends after a page.
+        let second = usize::try_from(rate).unwrap_or(usize::MAX);
+        let most = if request.dry_run { REPROCESS_PAGE } else { REPROCESS_PAGE.min(second) };
         let mut due = Instant::now();
         loop {
-            let page = self.letters.waiting(&selection, &resume.after, REPROCESS_PAGE).await?;
+            let page = self.letters.waiting(&selection, &resume.after, most).await?;
             let Some(last) = page.last().map(|letter| letter.cursor.clone()) else { break };
             report.looked_at += page.len() as u64;
             let returning = self.look(&page, &fixes, &mut report);

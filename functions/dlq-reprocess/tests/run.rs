@@ -76,3 +76,23 @@ async fn what_cannot_come_back_holds_nothing_up_and_what_died_in_this_run_is_lef
     let envelope = Envelope::read(back.headers.block(), 0);
     assert_eq!(envelope.received_at, 1_795_341_601_000_000, "what it was judged by stays");
 }
+
+#[tokio::test]
+async fn a_low_rate_holds_where_a_call_ends_soon() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Arc::new(SqliteLog::open(folder.path()).unwrap());
+    let letters: Vec<_> = (1..=20).map(|at| letter(at, "before", 10)).collect();
+    let rules = Rulebook::read(&Env::of([])).unwrap().rules;
+    let reprocess = Reprocess::new(Arc::new(Waiting(letters)), log, rules, SystemClock::shared());
+    let mut resume = json!({"run": "this", "began": 99, "after": {"failed_at": 0, "letter": ""}});
+    for call in 1..=2 {
+        let request = json!({ "rate": 4, "seconds": 1, "resume": resume });
+        let started = std::time::Instant::now();
+        let report = reprocess.call(&serde_json::from_value(request).unwrap()).await.unwrap();
+        let seconds = started.elapsed().as_secs_f64();
+        assert!(report.brought_back as f64 <= 4.0 * (seconds + 1.0), "{call}: {report:?}");
+        assert!(seconds > 0.9, "{call}: {seconds}");
+        resume = serde_json::to_value(report.resume.unwrap()).unwrap();
+    }
+    assert!(resume["after"]["failed_at"].as_i64().unwrap() <= 16, "{resume}");
+}

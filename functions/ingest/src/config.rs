@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::Context as _;
 use ipnet::IpNet;
-use questline_environment::{registry, unregistered};
+use questline_environment::{limits, registry, unregistered};
 use questline_events::{Rules, device::Devices, limits::Limits};
 use questline_runtime::config::{Env, unusable};
 
@@ -59,19 +59,6 @@ impl Config {
 fn rules(env: &Env, limits: Limits) -> anyhow::Result<Rules> {
     let ((registry, _), unregistered) = (registry(env)?, unregistered(env)?);
     Ok(Rules { limits, registry, unregistered, geo: None, devices: Devices::default() })
-}
-
-fn limits(env: &Env) -> anyhow::Result<Limits> {
-    let Limits { body_bytes, decompressed_bytes, request_events, event_bytes, json_depth } =
-        Limits::default();
-    let number = |name, default| env.parsed(name, "a number", default);
-    Ok(Limits {
-        body_bytes: number("QUESTLINE_MAX_BODY_BYTES", body_bytes)?,
-        decompressed_bytes: number("QUESTLINE_MAX_DECOMPRESSED_BYTES", decompressed_bytes)?,
-        request_events: number("QUESTLINE_MAX_REQUEST_EVENTS", request_events)?,
-        event_bytes: number("QUESTLINE_MAX_EVENT_BYTES", event_bytes)?,
-        json_depth: number("QUESTLINE_MAX_JSON_DEPTH", json_depth)?,
-    })
 }
 
 #[cfg(test)]

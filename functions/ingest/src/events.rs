@@ -12,7 +12,7 @@ use questline_events::{
     Fault,
     event::Recent,
     headers::{APP_ID, CLIENT_IP, Envelope, INGEST, RECEIVED_AT, S2S, SENT_AT, TRACEPARENT},
-    split::{Names, inspect, split},
+    split::{Names, inspect, refused_id, split},
     time,
 };
 use questline_runtime::{problem::Problem, telemetry};
@@ -158,7 +158,8 @@ fn take(
         all_receipts: asked.all_receipts,
     };
     for (index, event) in events.into_iter().enumerate() {
-        let inspected = inspect(event, limits).map_err(|reason| (None, Fault::whole(reason)));
+        let inspected = inspect(event, limits)
+            .map_err(|reason| (refused_id(event).map(Into::into), Fault::whole(reason)));
         let judged = inspected.and_then(|names| match asked.strict {
             true => match ingest.rules.judge(event, &envelope, &mut Recent::default()) {
                 Ok(_) => Ok(names),

@@ -7,7 +7,7 @@ use axum::{
 use questline_events::{
     event::Recent,
     headers::Envelope,
-    split::{inspect, split},
+    split::{inspect, refused_id, split},
     time,
 };
 use questline_runtime::problem::Problem;
@@ -57,7 +57,8 @@ pub(crate) fn validate(ingest: &Ingest, arrival: &Arrival) -> Result<Response, P
     let mut verdicts = Verdicts { received: body.events.len(), ..Verdicts::default() };
     for (index, event) in body.events.into_iter().enumerate() {
         let names = inspect(event, limits);
-        let id = names.as_ref().ok().and_then(|names| names.id.clone()).map(Into::into);
+        let named = names.as_ref().map_or_else(|_| refused_id(event), |names| names.id.clone());
+        let id = named.map(Into::into);
         let judge = |_| ingest.rules.judge(event, &envelope, &mut Recent::default());
         let (verdict, count, fault) = match names.map(judge) {
             Ok(Ok(_)) => ("accepted", &mut verdicts.accepted, None),

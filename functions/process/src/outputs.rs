@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use questline_events::{
     batch::Batch,
-    headers::{DETAIL, FAILED_AT, FUNCTION_VERSION, HELD, IDENTITY, REASON, SOURCE, TRACEPARENT},
+    headers::{
+        ATTEMPTS, DETAIL, FAILED_AT, FUNCTION_VERSION, HELD, IDENTITY, REASON, SOURCE, TRACEPARENT,
+    },
     ledger::Row,
     row::{EventRows, LedgerRows, LetterRows, MinuteRows, Postmark, ReadRows, ReprocessedRows},
 };
@@ -80,6 +82,8 @@ pub(crate) fn produced(
             (FUNCTION_VERSION, postmark.function_version),
             (HELD, if letter.held { "1" } else { "0" }),
         ];
+        let first = record.headers.get(ATTEMPTS).is_none().then_some((ATTEMPTS, "0"));
+        let more = more.into_iter().chain(first);
         produced.push((
             Topic::Dlq,
             NewRecord {

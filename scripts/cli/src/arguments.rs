@@ -12,6 +12,9 @@ pub(crate) struct Arguments {
     /// The data directory of the local stack.
     #[arg(long, global = true, default_value = ".local", value_name = "DIR")]
     pub(crate) data_dir: PathBuf,
+    /// Where to send, and whom to ask, if not the stack of the data directory.
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) url: Option<String>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -42,9 +45,6 @@ pub(crate) struct Send {
     /// The write key.
     #[arg(long, default_value = "local")]
     pub(crate) key: String,
-    /// Where to send; the running local stack by default.
-    #[arg(long)]
-    pub(crate) url: Option<String>,
     /// Events in a request.
     #[arg(long, default_value_t = 500, value_name = "N")]
     pub(crate) batch: usize,

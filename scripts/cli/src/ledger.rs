@@ -13,7 +13,7 @@ use crate::{
 
 /// Every hop, with how many of its minutes are open, proved or unproved, and what is missing.
 const SUMMARY: &str = include_str!("../../../sql/ledger_residue/by_hop.sql");
-/// The minutes that a person should look at.
+/// The minutes that a person should look at: however many are unproved, what is missing comes first.
 const SUSPECTS: &str = include_str!("../../../sql/ledger_residue/suspects.sql");
 
 /// `true` if nothing is missing.

@@ -19,8 +19,8 @@ use questline_client::Place;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Arguments { data_dir, command } = Arguments::parse();
-    let place = Place::new(data_dir);
+    let Arguments { data_dir, url, command } = Arguments::parse();
+    let place = Place::new(data_dir).at(url);
     let well = match command {
         Command::Send(send) => send::run(&place, send).await,
         Command::Query(query) => query::run(&place, &query).await.map(|()| true),

@@ -40,7 +40,7 @@ async fn answer(place: &Place, asked: Asked<'_>) -> anyhow::Result<Answer> {
         };
         match answered {
             // Written down by a stack that was killed.
-            Err(ClientError::Http { cause, .. }) if cause.is_connect() => {}
+            Err(ClientError::Http { cause, .. }) if cause.is_connect() && !place.is_named() => {}
             answered => return Ok(answered?),
         }
     }

@@ -38,7 +38,7 @@ struct Sender {
 
 /// `true` if everything was stored.
 pub(crate) async fn run(place: &Place, send: Send) -> anyhow::Result<bool> {
-    let url = send.url.clone().or_else(|| place.url());
+    let url = place.url();
     let url = url.context("no stack runs there: start scripts/run-local, or name --url")?;
     let sender = Sender {
         ingest: Ingest::new(&url, &send.key)?,
@@ -110,7 +110,7 @@ impl Sender {
                     self.totals().trouble = Some("events were deferred".to_owned());
                     pause
                 }
-                Ok(Reply::Refused { status: 429 | 500.., detail, retry_after }) => {
+                Ok(Reply::Refused { status: 408 | 429 | 500.., detail, retry_after }) => {
                     self.totals().trouble = Some(detail);
                     waiting.push(lines);
                     retry_after

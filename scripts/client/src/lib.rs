@@ -3,7 +3,12 @@
 mod operator;
 mod place;
 
-use std::{io::Write as _, net::Ipv4Addr, time::Duration};
+use std::{
+    io::{self, Write as _},
+    net::Ipv4Addr,
+    path::PathBuf,
+    time::Duration,
+};
 
 use flate2::{Compression, write::GzEncoder};
 pub use operator::{Answer, Operator};
@@ -25,6 +30,15 @@ pub enum ClientError {
         /// What happened.
         #[source]
         cause: reqwest::Error,
+    },
+    /// The operator's token is not in the data directory.
+    #[error("no token in {}: name that stack's --data-dir", .directory.display())]
+    Token {
+        /// The data directory.
+        directory: PathBuf,
+        /// What happened.
+        #[source]
+        cause: io::Error,
     },
     /// The answer is a refusal.
     #[error("{detail}")]

@@ -30,13 +30,19 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// The operator of the stack that runs in a place. `None` if none does.
+    /// The operator of the stack of a place. `None` if none runs there.
     ///
     /// # Errors
-    /// If no HTTP client can be made.
+    /// If no HTTP client can be made, or the token of a stack that was named is not there.
     pub fn of(place: &Place) -> Result<Option<Self>, ClientError> {
-        let (Some(url), Ok(token)) = (place.url(), place.token(None)) else { return Ok(None) };
-        Ok(Some(Self { http: http(&url)?, url, token }))
+        let Some(url) = place.url() else { return Ok(None) };
+        match place.token(None) {
+            Ok(token) => Ok(Some(Self { http: http(&url)?, url, token })),
+            Err(cause) if place.is_named() => {
+                Err(ClientError::Token { directory: place.directory().to_owned(), cause })
+            }
+            Err(_) => Ok(None),
+        }
     }
 
     /// Runs one SELECT.

@@ -7,9 +7,13 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// A data directory.
+/// A data directory, and where its stack is asked.
 #[derive(Debug, Clone)]
-pub struct Place(PathBuf);
+pub struct Place {
+    directory: PathBuf,
+    /// The address that a person named; without one it is what the stack wrote down.
+    named: Option<String>,
+}
 
 /// What a running stack writes down.
 #[derive(Debug, Serialize, Deserialize)]
@@ -22,13 +26,25 @@ impl Place {
     /// The place of a directory.
     #[must_use]
     pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self(directory.into())
+        Self { directory: directory.into(), named: None }
+    }
+
+    /// The same place, asked at an address that a person named, if one did.
+    #[must_use]
+    pub fn at(self, url: Option<String>) -> Self {
+        Self { named: url.map(|url| url.trim_end_matches('/').to_owned()), ..self }
+    }
+
+    /// Whether a person named the address: then it is that one, or none.
+    #[must_use]
+    pub const fn is_named(&self) -> bool {
+        self.named.is_some()
     }
 
     /// The directory.
     #[must_use]
     pub fn directory(&self) -> &Path {
-        &self.0
+        &self.directory
     }
 
     /// The token of the operator, made by `make` at its first use. Only its owner can read it.
@@ -36,7 +52,7 @@ impl Place {
     /// # Errors
     /// If the file cannot be read or written.
     pub fn token(&self, make: Option<&dyn Fn() -> String>) -> io::Result<String> {
-        let path = self.0.join("operator.token");
+        let path = self.directory.join("operator.token");
         match (std::fs::read_to_string(&path), make) {
             (Ok(token), _) => Ok(token.trim().to_owned()),
             (Err(error), Some(make)) if error.kind() == io::ErrorKind::NotFound => {
@@ -63,15 +79,18 @@ impl Place {
         _ = std::fs::remove_file(self.running_file());
     }
 
-    /// The address of the stack that runs here, as it wrote it down.
+    /// The address of the stack: as it was named, or as the one that runs here wrote it down.
     #[must_use]
     pub fn url(&self) -> Option<String> {
+        if let Some(named) = &self.named {
+            return Some(named.clone());
+        }
         let text = std::fs::read(self.running_file()).ok()?;
         serde_json::from_slice::<Running>(&text).ok().map(|running| running.url)
     }
 
     fn running_file(&self) -> PathBuf {
-        self.0.join("stack.json")
+        self.directory.join("stack.json")
     }
 }
 

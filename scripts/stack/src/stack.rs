@@ -10,7 +10,7 @@ use std::{
 use anyhow::Context as _;
 use questline_client::Place;
 use questline_environment::Rulebook;
-use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, Limits, SHUTDOWN};
+use questline_events::limits::{CONNECTIONS, HEAD_TIMEOUT, SHUTDOWN};
 use questline_ingest::{
     Ingest, app,
     config::Config,
@@ -154,17 +154,21 @@ fn arguments_of(arguments: &Arguments, fresh: bool) -> players::Game {
     }
 }
 
-/// The contract's rules, one write key, and loopback as a proxy that is believed: that is how the
+/// The rules of processing, one write key, and loopback as a proxy that is believed: that is how the
 /// players come from everywhere.
 fn config() -> anyhow::Result<Config> {
-    let env = Env::of([("QUESTLINE_KEYS", "[]"), ("QUESTLINE_TRUSTED_PROXIES", "127.0.0.0/8")]);
+    let mut env = Env::of_process();
+    for (name, value) in [("QUESTLINE_KEYS", "[]"), ("QUESTLINE_TRUSTED_PROXIES", "127.0.0.0/8")] {
+        env.set(name.to_owned(), value.to_owned());
+    }
+    let config = Config::read(&env)?;
     let entry = Entry {
         events_per_second: LOCAL_RATE,
         address_events_per_second: LOCAL_RATE,
         ..Entry::of(LOCAL, LOCAL)
     };
-    let keys = Keys::of(vec![entry], Limits::default().request_events)?;
-    Ok(Config { keys, ..Config::read(&env)? })
+    let keys = Keys::of(vec![entry], config.rules.limits.request_events)?;
+    Ok(Config { keys, ..config })
 }
 
 async fn listen(port: u16) -> anyhow::Result<TcpListener> {

@@ -14,7 +14,7 @@ pub use callers::guarded;
 pub use log::{log, log_and_past};
 #[cfg(feature = "outputs")]
 pub use outputs::{features, ready};
-pub use rules::{Rulebook, registry, unregistered};
+pub use rules::{Rulebook, limits, registry, unregistered};
 pub use secrets::variables;
 #[cfg(feature = "warehouse")]
 pub use warehouse::{Opened, warehouse, warehouse_to_write};

@@ -38,7 +38,7 @@ impl Rulebook {
     /// If a file is missing or not usable.
     pub fn read(env: &Env) -> anyhow::Result<Self> {
         let (registry, registry_version) = registry(env)?;
-        let unregistered = unregistered(env)?;
+        let (unregistered, limits) = (unregistered(env)?, limits(env)?);
         let devices = match env.get("QUESTLINE_DEVICES") {
             Some(path) => read("QUESTLINE_DEVICES", path)?,
             None => DEVICES.to_vec(),
@@ -55,9 +55,9 @@ impl Rulebook {
             ("geo", geo.as_ref().map_or("none", Geo::version).to_owned()),
             ("devices", devices.version().to_owned()),
         ];
-        let judged_by = format!("{lookups:?} {unregistered:?}");
+        let judged_by = format!("{lookups:?} {unregistered:?} {limits:?}");
         let function_version = format!("{}+{}", release(), fingerprint(judged_by.as_bytes()));
-        let rules = Rules { limits: Limits::default(), registry, unregistered, geo, devices };
+        let rules = Rules { limits, registry, unregistered, geo, devices };
         Ok(Self { rules: Arc::new(rules), lookups, function_version })
     }
 }
@@ -92,6 +92,25 @@ pub fn unregistered(env: &Env) -> anyhow::Result<Unregistered> {
     }
 }
 
+/// The limits of what a client may send: `QUESTLINE_MAX_EVENT_BYTES` and its like, or the
+/// contract's. The door and processing read the same ones: what the one keeps is not too large for
+/// the other.
+///
+/// # Errors
+/// If one of them is no number.
+pub fn limits(env: &Env) -> anyhow::Result<Limits> {
+    let Limits { body_bytes, decompressed_bytes, request_events, event_bytes, json_depth } =
+        Limits::default();
+    let number = |name, default| env.parsed(name, "a number", default);
+    Ok(Limits {
+        body_bytes: number("QUESTLINE_MAX_BODY_BYTES", body_bytes)?,
+        decompressed_bytes: number("QUESTLINE_MAX_DECOMPRESSED_BYTES", decompressed_bytes)?,
+        request_events: number("QUESTLINE_MAX_REQUEST_EVENTS", request_events)?,
+        event_bytes: number("QUESTLINE_MAX_EVENT_BYTES", event_bytes)?,
+        json_depth: number("QUESTLINE_MAX_JSON_DEPTH", json_depth)?,
+    })
+}
+
 fn read(name: &'static str, path: &str) -> anyhow::Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("{name}: {path}"))
 }
@@ -118,5 +137,18 @@ mod tests {
         assert_eq!(names, ["registry", "geo", "devices"]);
         let strict = Rulebook::read(&Env::of([("QUESTLINE_UNREGISTERED", "dead_letter")])).unwrap();
         assert_ne!(rulebook.function_version, strict.function_version);
+    }
+
+    #[test]
+    fn an_event_may_be_as_large_as_the_door_lets_it_be() {
+        let larger = [("QUESTLINE_MAX_EVENT_BYTES", "65536"), ("QUESTLINE_MAX_JSON_DEPTH", "40")];
+        let rulebook = Rulebook::read(&Env::of(larger)).unwrap();
+        let Limits { event_bytes, json_depth, .. } = rulebook.rules.limits;
+        assert_eq!((event_bytes, json_depth), (65_536, 40));
+        let usual = Rulebook::read(&Env::of([])).unwrap();
+        assert_ne!(rulebook.function_version, usual.function_version);
+        let wrong = Env::of([("QUESTLINE_MAX_JSON_DEPTH", "deep")]);
+        let error = Rulebook::read(&wrong).unwrap_err().to_string();
+        assert!(error.contains("QUESTLINE_MAX_JSON_DEPTH"), "{error}");
     }
 }

@@ -52,15 +52,22 @@ impl Brake {
         self.apps.entry(app_id.into()).or_default().count(bucket, dead)
     }
 
-    /// The apps whose brake is pulled.
+    /// The apps whose brake is pulled. One that has sent nothing for as long as the brake looks
+    /// back, while others did, is past: nobody is to be woken for it any more.
     pub fn pulled(&self) -> impl Iterator<Item = &str> {
-        self.apps.iter().filter(|(_, recent)| recent.pulled()).map(|(app, _)| &**app)
+        let newest = self.apps.values().filter_map(Recent::newest).max().unwrap_or_default();
+        let apps = self.apps.iter();
+        apps.filter(move |(_, app)| app.pulled() && app.lives(newest)).map(|(name, _)| &**name)
     }
 }
 
 impl Recent {
+    fn newest(&self) -> Option<i64> {
+        self.buckets.back().map(|bucket| bucket.number)
+    }
+
     fn count(&mut self, number: i64, dead: bool) -> bool {
-        let newest = self.buckets.back().map_or(number, |bucket| bucket.number);
+        let newest = self.newest().unwrap_or(number);
         if number > newest || self.buckets.is_empty() {
             self.buckets.push_back(Bucket { number, events: 0, dead: 0 });
             self.forget(number);
@@ -77,7 +84,7 @@ impl Recent {
 
     /// Whether it has sent anything for as long as the brake looks back.
     fn lives(&self, now: i64) -> bool {
-        self.buckets.back().is_some_and(|bucket| bucket.number > oldest(now))
+        self.newest().is_some_and(|newest| newest > oldest(now))
     }
 
     fn forget(&mut self, newest: i64) {
@@ -152,5 +159,18 @@ mod tests {
         assert!(!pulled(&mut brake, 299 * SECOND), "there is no room");
         assert!(pulled(&mut brake, 310 * SECOND), "those who are idle make room");
         assert_eq!(brake.apps.len(), 1);
+    }
+
+    #[test]
+    fn of_an_app_that_has_fallen_silent_nobody_is_told_for_ever() {
+        let mut brake = Brake::default();
+        for _ in 0..1_000 {
+            brake.count("a", 0, true);
+        }
+        brake.count("b", 299 * SECOND, false);
+        assert_eq!(brake.pulled().collect::<Vec<_>>(), ["a"]);
+        brake.count("b", 300 * SECOND, false);
+        assert_eq!(brake.pulled().count(), 0);
+        assert!(brake.count("a", 0, true), "what comes of its bad minutes is held all the same");
     }
 }

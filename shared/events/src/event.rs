@@ -143,6 +143,8 @@ impl Rules {
         let user_id = identifier(parsed, parsed.user_id, "user_id")?;
         let (timestamp, client_timestamp) = moment(parsed, envelope)?;
         let event_type = needed(parsed.event_type, "type", Member::integer)?;
+        // Of several faults the first is told: what an event lacks, before when it comes.
+        in_time(timestamp, envelope.received_at)?;
         let mut oddities = Oddities::default();
         let registered = self.registry.get(event_type);
         match registered {
@@ -300,25 +302,52 @@ fn moment(parsed: &Parsed<'_>, envelope: &Envelope<'_>) -> Result<(i64, Option<i
     let fault = |reason| Fault::of(reason, "timestamp");
     let sent = time::parse(&text).ok_or(fault(Reason::InvalidTimestamp))?;
     let skew = envelope.sent_at.and_then(|at| envelope.received_at.checked_sub(at)).unwrap_or(0);
-    let (timestamp, client) = if skew.unsigned_abs() > CLOCK_SKEW_MICROS.unsigned_abs() {
+    if skew.unsigned_abs() > CLOCK_SKEW_MICROS.unsigned_abs() {
         let corrected = sent.checked_add(skew).ok_or(fault(Reason::InvalidTimestamp))?;
-        (corrected, Some(sent))
-    } else {
-        (sent, None)
-    };
-    if timestamp > envelope.received_at.saturating_add(FUTURE_TOLERANCE_MICROS) {
-        return Err(fault(Reason::TimestampInFuture));
+        return Ok((corrected, Some(sent)));
     }
-    if timestamp < envelope.received_at.saturating_sub(MAX_AGE_MICROS) {
-        return Err(fault(Reason::TimestampTooOld));
+    Ok((sent, None))
+}
+
+/// Neither from the future nor older than the partitions that are kept.
+fn in_time(timestamp: i64, received_at: i64) -> Result<(), Fault> {
+    if timestamp > received_at.saturating_add(FUTURE_TOLERANCE_MICROS) {
+        return Err(Fault::of(Reason::TimestampInFuture, "timestamp"));
     }
-    Ok((timestamp, client))
+    if timestamp < received_at.saturating_sub(MAX_AGE_MICROS) {
+        return Err(Fault::of(Reason::TimestampTooOld, "timestamp"));
+    }
+    Ok(())
 }
 
 /// A game server names its player's address; nobody else may, and its own tells nothing.
 fn player_address(parsed: &Parsed<'_>, envelope: &Envelope<'_>) -> Option<IpAddr> {
     if envelope.server_to_server {
-        return parsed.ip_address.text()?.parse().ok();
+        let address: IpAddr = parsed.ip_address.text()?.parse().ok()?;
+        // As ingest writes those of connections: databases know an IPv4 address in its own form.
+        return Some(address.to_canonical());
     }
     envelope.address
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_may_write_its_players_address_in_any_form() {
+        let server = Envelope { server_to_server: true, ..Envelope::default() };
+        for (sent, meant) in [
+            ("\"81.2.69.142\"", Some("81.2.69.142")),
+            ("\"::ffff:81.2.69.142\"", Some("81.2.69.142")),
+            ("\"2001:db8::1\"", Some("2001:db8::1")),
+            ("\"home\"", None),
+            ("7", None),
+        ] {
+            let parsed = Parsed { ip_address: Member(sent), ..Parsed::default() };
+            let meant = meant.map(|address| address.parse::<IpAddr>().unwrap());
+            assert_eq!(player_address(&parsed, &server), meant, "{sent}");
+            assert_eq!(player_address(&parsed, &Envelope::default()), None, "{sent}");
+        }
+    }
 }

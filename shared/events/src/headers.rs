@@ -23,7 +23,7 @@ pub const INGEST: &str = "ingest";
 pub const TRACEPARENT: &str = "traceparent";
 /// `ledger` on records that are no events but ingest's book of a minute.
 pub const KIND: &str = "kind";
-/// How often a dead letter was brought back.
+/// How often a dead letter was brought back; on dead letters always, 0 before the first time.
 pub const ATTEMPTS: &str = "attempts";
 /// When a dead letter was brought back; such a record is counted as the reprocess hop's.
 pub const REPROCESSED_AT: &str = "reprocessed_at";
@@ -39,7 +39,7 @@ pub const REASON: &str = "reason";
 pub const DETAIL: &str = "detail";
 /// On dead letters: `1` if the brake was pulled.
 pub const HELD: &str = "held";
-/// On enriched records and dead letters: the raw record's `log id/topic/partition/offset`.
+/// On dead letters: the raw record's `log id/topic/partition/offset`.
 pub const SOURCE: &str = "source";
 /// On dead letters: milliseconds since 1970 when the letter was written.
 pub const FAILED_AT: &str = "failed_at";

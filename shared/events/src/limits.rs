@@ -42,6 +42,9 @@ pub const MAX_AGE_MICROS: i64 = 365 * 86_400 * 1_000_000;
 /// From this difference of `sent_at` and `received_at` on, the device's clock is corrected.
 pub const CLOCK_SKEW_MICROS: i64 = 5 * 60 * 1_000_000;
 
+/// Range of a `level_id` that is a number, on both sides of 0: every hash of 64 bits is within it,
+/// and its text stays short.
+pub const LEVEL_ID_MAX: f64 = 1e38;
 /// Range of `moves_used`.
 pub const MOVES_USED_MAX: i64 = 1_000_000;
 /// Range of `time_seconds` and `duration_sec`: a day.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use crate::{
-    limits::{MOVES_USED_MAX, PRICE_USD_MAX, SECONDS_MAX},
+    limits::{LEVEL_ID_MAX, MOVES_USED_MAX, PRICE_USD_MAX, SECONDS_MAX},
     parse::{METRIC_NAMES, Member, Texts},
 };
 
@@ -67,9 +67,11 @@ fn level_id(member: Member<'_>) -> Option<Cow<'_, str>> {
     if let Some(text) = member.text() {
         return Some(text);
     }
-    let integer = member.integer()?;
+    let whole = |number: &f64| number.fract() == 0.0 && number.abs() <= LEVEL_ID_MAX;
+    let number = member.number().filter(whole)?;
     let as_sent = !member.0.contains(['.', 'e', 'E']) && member.0 != "-0";
-    Some(if as_sent { Cow::Borrowed(member.0) } else { Cow::Owned(integer.to_string()) })
+    // With 0 added, -0 is 0.
+    Some(if as_sent { Cow::Borrowed(member.0) } else { Cow::Owned(format!("{:.0}", number + 0.0)) })
 }
 
 fn moves_used(member: Member<'_>) -> Option<i64> {
@@ -108,11 +110,16 @@ mod tests {
             ("7.0", "7"),
             ("1e3", "1000"),
             ("-0", "0"),
+            ("-0.0", "0"),
+            ("-7", "-7"),
             ("123456789012345678", "123456789012345678"),
+            ("9223372036854775807", "9223372036854775807"),
+            ("18446744073709551615", "18446744073709551615"),
+            ("1e20", "100000000000000000000"),
         ] {
             assert_eq!(level_id(Member(sent)).as_deref(), Some(meant), "{sent}");
         }
-        for bad in ["7.5", "true", "{\"n\":7}", "[7]", "1e999", "99999999999999999999"] {
+        for bad in ["7.5", "true", "{\"n\":7}", "[7]", "1e39", "-1e39", "1e999"] {
             assert_eq!(level_id(Member(bad)), None, "{bad}");
         }
     }

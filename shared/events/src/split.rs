@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use crate::{
     Reason,
     json::{deeper_than, is_document, trim},
-    limits::Limits,
+    limits::{ID_SCALARS, Limits},
     parse::Member,
 };
 
@@ -206,6 +206,16 @@ pub fn inspect<'a>(event: &'a [u8], limits: &Limits) -> Result<Names<'a>, Reason
     Ok(Names { id: text(names.id), user_id: text(names.user_id).filter(|user| !user.is_empty()) })
 }
 
+/// The `id` of an event that is refused although it is an object of JSON, for its receipt: what is
+/// too large or too deep has a name like others, and its sender is to know which it was.
+#[must_use]
+pub fn refused_id(event: &[u8]) -> Option<Cow<'_, str>> {
+    trim(event).first().filter(|first| **first == b'{')?;
+    let names: RawNames<'_> = serde_json::from_slice(event).ok()?;
+    let id = Member(names.id?.get()).text()?;
+    (id.chars().count() <= ID_SCALARS).then_some(id)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,6 +249,17 @@ mod tests {
             assert_eq!(texts(body), Err(Unreadable::NotJson), "{body}");
         }
         assert_eq!(texts(" \n "), Err(Unreadable::Empty));
+    }
+
+    #[test]
+    fn what_is_refused_has_a_name_where_it_is_an_object() {
+        let deep = format!("{{\"id\":\"a\",\"x\":{}{}}}", "[".repeat(40), "]".repeat(40));
+        assert_eq!(inspect(deep.as_bytes(), &Limits::default()), Err(Reason::TooDeep));
+        assert_eq!(refused_id(deep.as_bytes()).as_deref(), Some("a"));
+        let long = format!("{{\"id\":\"{}\"}}", "x".repeat(129));
+        for nameless in [&long[..], r#"["a"]"#, r#"{"id":7}"#, r#"{"id":"a""#, "{}", ""] {
+            assert_eq!(refused_id(nameless.as_bytes()), None, "{nameless}");
+        }
     }
 
     #[test]

@@ -60,6 +60,9 @@ const VALUES: &[&str] = &[
     "\"\\x\"",
     "{\"level_id\":\"7\"}",
     "{\"level_id\":7}",
+    "{\"level_id\":18446744073709551615}",
+    "{\"level_id\":1e38}",
+    "{\"level_id\":1e39}",
     "{\"level_id\":\"7\",\"moves_used\":12,\"time_seconds\":1.5,\"boosters_used\":[\"x\"]}",
     "{\"price_usd\":4.99,\"transaction_id\":\"t1\"}",
     "{\"price_usd\":-1}",
@@ -196,6 +199,9 @@ proptest! {
             prop_assert_eq!(json["event_id"].as_str(), Some(&*event.event_id));
             prop_assert_eq!(json["event_type"].as_i64(), Some(event.event_type));
             prop_assert_eq!(json["level_id"].as_str(), event.metrics.level_id.as_deref());
+            // No metric meets a NULL level.
+            let has_level = event.metrics.level_id.is_some();
+            prop_assert!(has_level || !(1001..=1003).contains(&event.event_type));
             prop_assert_eq!(json["moves_used"].as_i64(), event.metrics.moves_used);
         }
     }
@@ -244,6 +250,8 @@ const PARAMETERS: &[&str] = &[
     "12.5",
     "1e2",
     "1e-2",
+    "1e38",
+    "1e39",
     "1e400",
     "-1e400",
     "1000000",
@@ -264,6 +272,7 @@ const PARAMETERS: &[&str] = &[
     "{\"a\":[1]}",
     "9223372036854775807",
     "9223372036854775808",
+    "18446744073709551615",
     "99999999999999999999",
     "-99999999999999999999",
 ];

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use questline_events::{
-    headers::{Envelope, IDENTITY, SOURCE},
+    headers::{ATTEMPTS, Envelope, IDENTITY, SOURCE},
     ledger::Counts,
     time::minute,
     window::Identities,
@@ -155,8 +155,11 @@ fn produced(brokers: &mut Brokers, tables: &Tables, problems: &mut Vec<String>) 
         format!("simulated/{}/{partition}/{offset}", Topic::Raw.name()).into_bytes()
     };
     let mut wanted: Vec<_> = tables.letters.iter().map(|letter| source(letter.position)).collect();
-    let letters = brokers.topic(Topic::Dlq).iter().flatten();
-    let mut found: Vec<_> = letters.map(|record| header(record, SOURCE)).collect();
+    let letters: Vec<_> = brokers.topic(Topic::Dlq).iter().flatten().collect();
+    if letters.iter().any(|record| record.headers.get(ATTEMPTS).is_none()) {
+        problems.push("a letter in the topic does not tell its attempts".to_owned());
+    }
+    let mut found: Vec<_> = letters.into_iter().map(|record| header(record, SOURCE)).collect();
     wanted.sort();
     found.sort();
     if wanted != found {

@@ -118,9 +118,9 @@ pub const BATCH_RECORDS: usize = 16_384;
 /// Bytes of one processing batch.
 pub const BATCH_BYTES: usize = 12 << 20;
 /// Records of a batch of which each table is one append, or of one from Kafka.
-pub const STREAM_BATCH_RECORDS: usize = 8_192;
+pub const STREAM_BATCH_RECORDS: usize = 6_144;
 /// Bytes of their values; a row has some 400 bytes beside its texts.
-pub const STREAM_BATCH_BYTES: usize = 4 << 20;
+pub const STREAM_BATCH_BYTES: usize = 3 << 20;
 /// Bytes of an append: BigQuery takes 10 MB. A batch that comes to more is cut into halves.
 pub const APPEND_BYTES: usize = 9 << 20;
 /// The longest that a warehouse may take to answer one call.

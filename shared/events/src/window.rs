@@ -69,9 +69,10 @@ impl Default for Window {
 
 #[derive(Debug, Default)]
 struct Partition {
-    /// Identities in order of arrival, and the second of the log's time of each.
+    /// Identities in order of arrival.
     order: VecDeque<u128>,
-    seconds: VecDeque<u32>,
+    /// The seconds of the log's time at which they arrived, in that order.
+    seconds: VecDeque<Second>,
     /// Where each identity is in that order: its number, which counts on from `first`.
     known: HashTable<u32>,
     first: u32,
@@ -79,6 +80,13 @@ struct Partition {
     newest: u32,
     /// How many of the last ones are not committed yet.
     uncommitted: usize,
+}
+
+/// Identities that arrived one after the other within a second.
+#[derive(Debug)]
+struct Second {
+    at: u32,
+    identities: u32,
 }
 
 impl Window {
@@ -99,9 +107,7 @@ impl Window {
     pub fn commit(&mut self) {
         let room = DEDUP_ENTRIES / self.partitions.len().max(1);
         for partition in self.partitions.values_mut().filter(|known| known.uncommitted > 0) {
-            let fresh = partition.seconds.iter().rev().take(partition.uncommitted);
-            partition.newest = fresh.copied().fold(partition.newest, u32::max);
-            partition.uncommitted = 0;
+            partition.commit();
             self.evicted_early += partition.shrink(room, self.span);
         }
     }
@@ -109,11 +115,7 @@ impl Window {
     /// What was inserted since the last commit is forgotten.
     pub fn rollback(&mut self) {
         for partition in self.partitions.values_mut() {
-            for _ in 0..std::mem::take(&mut partition.uncommitted) {
-                partition.forget(partition.order.len() - 1);
-                partition.order.pop_back();
-                partition.seconds.pop_back();
-            }
+            partition.rollback();
         }
     }
 
@@ -160,9 +162,33 @@ impl Partition {
         let Entry::Vacant(vacant) = found else { return false };
         vacant.insert(first.wrapping_add(next));
         self.order.push_back(identity);
-        self.seconds.push_back(second);
+        match self.seconds.back_mut() {
+            Some(last) if last.at == second => last.identities += 1,
+            _ => self.seconds.push_back(Second { at: second, identities: 1 }),
+        }
         self.uncommitted += 1;
         true
+    }
+
+    fn commit(&mut self) {
+        for Second { at, identities } in self.seconds.iter().rev() {
+            if self.uncommitted == 0 {
+                break;
+            }
+            self.newest = self.newest.max(*at);
+            self.uncommitted = self.uncommitted.saturating_sub(*identities as usize);
+        }
+    }
+
+    fn rollback(&mut self) {
+        for _ in 0..std::mem::take(&mut self.uncommitted) {
+            self.forget(self.order.len() - 1);
+            self.order.pop_back();
+            if let Some(last) = self.seconds.back_mut() {
+                last.identities -= 1;
+            }
+            self.seconds.pop_back_if(|last| last.identities == 0);
+        }
     }
 
     /// Takes the identity at a place in the order out of those known.
@@ -178,15 +204,16 @@ impl Partition {
     /// Drops what is too old, and what is too much; counts the latter.
     fn shrink(&mut self, room: usize, span: u32) -> u64 {
         let mut early = 0;
-        while let Some(second) = self.seconds.front() {
-            let old = second.saturating_add(span) < self.newest;
+        while let Some(second) = self.seconds.front_mut() {
+            let old = second.at.saturating_add(span) < self.newest;
             if !old && self.order.len() <= room {
                 break;
             }
             early += u64::from(!old);
+            second.identities -= 1;
+            self.seconds.pop_front_if(|second| second.identities == 0);
             self.forget(0);
             self.order.pop_front();
-            self.seconds.pop_front();
             self.first = self.first.wrapping_add(1);
         }
         early

@@ -9,33 +9,42 @@ use std::{
 use duckdb::{Config, Connection, InterruptHandle, params};
 use questline_stores::warehouse::{Boot, Claim, Found, LedgerState, Settled, WarehouseError};
 
-use crate::schema;
+use crate::{schema, write};
 
-/// Memory that DuckDB may use: rows in the making, the cache of the file, and queries.
-pub(crate) const MEMORY: &str = "256MB";
-/// The same where nobody queries.
-pub(crate) const MEMORY_TO_WRITE: &str = "64MB";
-/// Bytes of the write-ahead log at which a commit also moves it into the file: a pause of a
-/// quarter of a second.
-const CHECKPOINT: &str = "64MB";
+/// What DuckDB may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Share {
+    /// For rows in the making, the cache of the file, and queries.
+    memory: &'static str,
+    threads: i64,
+    /// Bytes of the write-ahead log at which a commit also moves it into the file: a pause of a
+    /// quarter of a second. Until then its rows are in memory, too.
+    checkpoint: &'static str,
+}
+
+/// Of whoever writes and queries.
+pub(crate) const WHOLE: Share = Share { memory: "256MB", threads: 2, checkpoint: "64MB" };
+/// Of whoever writes alone. Two threads would share each append, and wait for each other longer than
+/// it takes one.
+pub(crate) const TO_WRITE: Share = Share { memory: "56MB", threads: 1, checkpoint: "40MB" };
 
 /// The file, open. `None` only after a failed recovery.
 pub(crate) struct Database {
     path: PathBuf,
-    memory: &'static str,
+    share: Share,
     connection: Option<Connection>,
 }
 
 impl Database {
-    pub(crate) fn open(path: &Path, memory: &'static str) -> Result<Self, WarehouseError> {
-        let connection = connect(path, memory)?;
-        Ok(Self { path: path.to_owned(), memory, connection: Some(connection) })
+    pub(crate) fn open(path: &Path, share: Share) -> Result<Self, WarehouseError> {
+        let connection = connect(path, share)?;
+        Ok(Self { path: path.to_owned(), share, connection: Some(connection) })
     }
 
     /// Another connection to the same open file.
     pub(crate) fn again(&self) -> Result<Self, WarehouseError> {
         let connection = self.connection().map_err(|error| failure(error, &self.path))?;
-        Ok(Self { path: self.path.clone(), memory: self.memory, connection: Some(connection) })
+        Ok(Self { path: self.path.clone(), share: self.share, connection: Some(connection) })
     }
 
     /// A connection of its own for whoever needs one.
@@ -62,7 +71,7 @@ impl Database {
         let works = self.with(|connection| connection.execute_batch("SELECT 1")).is_ok();
         if !works {
             self.connection = None;
-            match connect(&self.path, self.memory) {
+            match connect(&self.path, self.share) {
                 Ok(connection) => self.connection = Some(connection),
                 Err(error) => {
                     tracing::error!(error = &error as &dyn std::error::Error, "warehouse.reopen");
@@ -81,14 +90,7 @@ impl Database {
     }
 
     pub(crate) fn positions(&self, log_id: &str) -> Result<Vec<(u32, i64)>, WarehouseError> {
-        self.with(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT source_partition, next_offset FROM source_positions WHERE log_id = ?",
-                )?
-                .query_map(params![log_id], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect()
-        })
+        self.with(|connection| write::positions(connection, log_id))
     }
 
     /// What the tables have of some partitions: a batch is one transaction, so of what they hold
@@ -186,15 +188,15 @@ impl Drop for Cut {
     }
 }
 
-fn connect(path: &Path, memory: &str) -> Result<Connection, WarehouseError> {
+fn connect(path: &Path, share: Share) -> Result<Connection, WarehouseError> {
     let open = || {
         let config = Config::default()
-            .threads(2)?
-            .max_memory(memory)?
+            .threads(share.threads)?
+            .max_memory(share.memory)?
             .enable_external_access(false)?
             .enable_autoload_extension(false)?;
         let connection = Connection::open_with_flags(path, config)?;
-        connection.pragma_update(None, "checkpoint_threshold", &CHECKPOINT)?;
+        connection.pragma_update(None, "checkpoint_threshold", &share.checkpoint)?;
         // Whoever wants an order asks for it: without one a large day takes less memory.
         connection.execute_batch("SET preserve_insertion_order = false")?;
         connection.execute_batch("SET GLOBAL TimeZone = 'UTC'; SET TimeZone = 'UTC'")?;

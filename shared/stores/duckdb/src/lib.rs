@@ -19,7 +19,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use database::{Cut, Database, MEMORY, MEMORY_TO_WRITE};
+use database::{Cut, Database, Share, TO_WRITE, WHOLE};
 use questline_events::Day;
 use questline_stores::{
     letters::{Cursor, Letters, Selection, WaitingLetter},
@@ -61,20 +61,20 @@ impl DuckdbWarehouse {
     /// # Errors
     /// If another process has it, if it is damaged, or if its tables are of another release.
     pub fn open(directory: &Path) -> Result<Self, WarehouseError> {
-        Self::within(directory, MEMORY)
+        Self::within(directory, WHOLE)
     }
 
-    /// The same with less memory, for whoever writes and does not query.
+    /// The same with less memory and one thread, for whoever writes and does not query.
     ///
     /// # Errors
     /// As [`Self::open`]'s.
     pub fn open_to_write(directory: &Path) -> Result<Self, WarehouseError> {
-        Self::within(directory, MEMORY_TO_WRITE)
+        Self::within(directory, TO_WRITE)
     }
 
-    fn within(directory: &Path, memory: &'static str) -> Result<Self, WarehouseError> {
+    fn within(directory: &Path, share: Share) -> Result<Self, WarehouseError> {
         let path: PathBuf = directory.join(FILE);
-        let mut database = Database::open(&path, memory)?;
+        let mut database = Database::open(&path, share)?;
         let reader = Arc::new(Mutex::new(database.again()?));
         let (jobs, inbox) = mpsc::channel::<Job>();
         thread::Builder::new()

@@ -19,7 +19,7 @@ pub(crate) fn write(database: &Database, rows: &Rows) -> Result<(), WarehouseErr
             for (table, batch) in &rows.tables {
                 append(connection, table, batch)?;
             }
-            positions(connection, rows)
+            advance(connection, rows)
         })
     });
     match written {
@@ -87,31 +87,35 @@ fn append(connection: &Connection, table: &str, batch: &RecordBatch) -> duckdb::
 
 /// Whether the tables are where the writer believes them to be.
 fn are_at(connection: &Connection, rows: &Rows) -> duckdb::Result<bool> {
-    let mut known = connection.prepare_cached(
-        "SELECT next_offset FROM source_positions WHERE log_id = ? AND source_partition = ?",
-    )?;
-    for advance in &rows.positions {
-        let found = known.query_row(params![rows.log_id, advance.partition], |row| row.get(0));
-        let found = match found {
-            Err(duckdb::Error::QueryReturnedNoRows) => None,
-            found => Some(found?),
-        };
-        if found != advance.from {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    let known = positions(connection, &rows.log_id)?;
+    let at = |partition| known.iter().find(|(known, _)| *known == partition).map(|(_, at)| *at);
+    Ok(rows.positions.iter().all(|advance| at(advance.partition) == advance.from))
 }
 
-fn positions(connection: &Connection, rows: &Rows) -> duckdb::Result<()> {
-    let mut delete = connection
-        .prepare_cached("DELETE FROM source_positions WHERE log_id = ? AND source_partition = ?")?;
-    let mut insert = connection.prepare_cached("INSERT INTO source_positions VALUES (?, ?, ?)")?;
+/// Where the tables are in each partition of a log.
+pub(crate) fn positions(connection: &Connection, log_id: &str) -> duckdb::Result<Vec<(u32, i64)>> {
+    connection
+        .prepare_cached(
+            "SELECT source_partition, next_offset FROM source_positions WHERE log_id = ?",
+        )?
+        .query_map(params![log_id], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+}
+
+/// Moves all partitions of a batch at once: a statement costs as much as hundreds of rows.
+fn advance(connection: &Connection, rows: &Rows) -> duckdb::Result<()> {
+    let partitions: Vec<_> = rows.positions.iter().map(|advance| advance.partition).collect();
+    connection
+        .prepare_cached(
+            "DELETE FROM source_positions
+             WHERE log_id = ? AND list_contains(CAST(? AS BIGINT[]), source_partition)",
+        )?
+        .execute(params![rows.log_id, format!("{partitions:?}")])?;
+    let mut appender = connection.appender("source_positions")?;
     for Advance { partition, to, .. } in &rows.positions {
-        delete.execute(params![rows.log_id, partition])?;
-        insert.execute(params![rows.log_id, partition, to])?;
+        appender.append_row(params![rows.log_id, partition, to])?;
     }
-    Ok(())
+    appender.flush()
 }
 
 /// Whether DuckDB objects to values, and not to the state of the world.

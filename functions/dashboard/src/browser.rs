@@ -2,12 +2,16 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use questline_events::time::micros;
+use questline_events::{
+    limits::{DASHBOARD_LOOK_LONGEST, DASHBOARD_LOOK_SHARE},
+    time::micros,
+};
 use questline_stores::{
     saved::{Ask, Saved, Unusable},
     warehouse::{Answer, QueryError},
 };
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::routes::Dashboard;
 
@@ -29,6 +33,8 @@ pub(crate) struct Browser {
     shown: HashSet<String>,
     /// When that was; none before the first look, which goes back as far as was asked.
     far: Option<i64>,
+    /// What the last look took.
+    took: Duration,
 }
 
 impl Browser {
@@ -37,7 +43,7 @@ impl Browser {
         let saved = Saved::named("events/recent")?;
         // Once in advance, so that a filter that cannot be used is refused before the stream begins.
         saved.ask(given.iter().map(|(name, value)| (&**name, &**value)), now)?;
-        Ok(Self { saved, given, shown: HashSet::new(), far: None })
+        Ok(Self { saved, given, shown: HashSet::new(), far: None, took: Duration::ZERO })
     }
 
     /// The events that are new since the last look, the latest first.
@@ -56,7 +62,10 @@ impl Browser {
             let asked = question.moment("from_time");
             question.since(asked.map_or(from, |asked| asked.max(from)));
         }
-        let answer = dashboard.cache.ask(source, &question, now).await?;
+        let began = Instant::now();
+        let answer = dashboard.cache.ask(source, &question, now).await;
+        self.took = began.elapsed();
+        let answer = answer?;
         let keys: Vec<_> = answer.rows.iter().map(|row| position(&answer.columns, row)).collect();
         let new = answer.rows.iter().zip(&keys).filter(|(_, key)| !self.shown.contains(*key));
         let rows = new.map(|(row, _)| row.clone()).collect();
@@ -67,14 +76,17 @@ impl Browser {
         self.shown.extend(keys);
         Ok(Answer { columns: answer.columns.clone(), rows })
     }
-}
 
-/// Until all who listen look again: they do so at the same moments, so that what they have in common is
-/// asked once.
-pub(crate) fn pause(dashboard: &Dashboard) -> Duration {
-    let between = between(&*dashboard.config.source);
-    let now = dashboard.config.clock.now_micros();
-    Duration::from_micros((between - now.rem_euclid(between)).unsigned_abs())
+    /// Until the next look. All who listen look at the same moments, so that what they have in common
+    /// is asked once; where looks are dear, at fewer of them.
+    pub(crate) fn pause(&self, dashboard: &Dashboard) -> Duration {
+        let now = dashboard.config.clock.now_micros();
+        let between = between(&*dashboard.config.source);
+        let rest = micros((self.took * DASHBOARD_LOOK_SHARE).min(DASHBOARD_LOOK_LONGEST));
+        let moment = |at: i64| at - at.rem_euclid(between);
+        let next = moment(now + rest).max(moment(now) + between);
+        Duration::from_micros((next - now).unsigned_abs())
+    }
 }
 
 /// Microseconds between two looks.

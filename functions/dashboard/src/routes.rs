@@ -26,7 +26,7 @@ use crate::{
     Config,
     answers::{self, Given, unusable},
     assets,
-    browser::{Browser, pause},
+    browser::Browser,
     cache::Cache,
     guard::{guard, policy},
     pulse::Pulse,
@@ -155,7 +155,7 @@ async fn next_look(
 ) -> Option<(Result<Event, axum::Error>, (Browser, Arc<Dashboard>, Told))> {
     loop {
         if told != Told::Nothing {
-            tokio::time::sleep(pause(&dashboard)).await;
+            tokio::time::sleep(browser.pause(&dashboard)).await;
         }
         let (event, told) = match browser.look(&dashboard).await {
             Ok(answer) if answer.rows.is_empty() && told == Told::Events => continue,

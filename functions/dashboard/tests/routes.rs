@@ -265,7 +265,9 @@ impl Ask for Opening {
 }
 
 /// A warehouse that answers nothing, for one reason.
-struct Failing(fn() -> QueryError);
+struct Failing(Fails);
+
+type Fails = fn() -> QueryError;
 
 #[async_trait]
 impl Ask for Failing {
@@ -276,7 +278,7 @@ impl Ask for Failing {
 
 #[tokio::test]
 async fn what_takes_too_long_or_gives_too_much_is_said_in_words() {
-    let failures: [(fn() -> QueryError, u16, &str); 4] = [
+    let failures: [(Fails, u16, &str); 4] = [
         (|| QueryError::Timeout(QUERY_TIMEOUT), 504, "the query was cut after 10s"),
         (|| QueryError::TooManyRows(7), 422, "more than 7 rows"),
         (|| QueryError::Invalid("no such column".to_owned()), 422, "no such column"),

@@ -176,16 +176,20 @@ pub const STATEMENT_BYTES: i64 = 4 << 40;
 /// The page shows an answer this long before it asks again: however many look at it.
 pub const DASHBOARD_FRESH: Duration = Duration::from_secs(4);
 /// And this many times as long as it took to be had: a question costs the warehouse a small part of
-/// its time, whatever it is asked and by whom.
-pub const DASHBOARD_SHARE: u32 = 100;
+/// its time, whatever it is asked and by whom. A page has some fifteen.
+pub const DASHBOARD_SHARE: u32 = 300;
 /// But no longer than this, whatever it took: it may only have waited for others.
 pub const DASHBOARD_KEPT: Duration = Duration::from_secs(60);
 /// Answers kept that long.
 pub const DASHBOARD_ANSWERS: usize = 64;
 /// Records of the log that the page's viewers read at a time: each may unpack a commit of the log.
 pub const DASHBOARD_RECORDS: usize = 4;
-/// Streams of the page at a time: each costs a question a second.
+/// Streams of the page at a time: each costs a question a second at most.
 pub const DASHBOARD_STREAMS: usize = 16;
+/// A stream rests this many times as long as its last look took.
+pub const DASHBOARD_LOOK_SHARE: u32 = 40;
+/// But no longer than this.
+pub const DASHBOARD_LOOK_LONGEST: Duration = Duration::from_secs(10);
 /// A stream of the page ends after this long, and is opened anew: a platform's request has an end.
 pub const DASHBOARD_STREAM: Duration = Duration::from_secs(4 * 60);
 /// Seconds of figures that a page sees when it is opened.

@@ -16,7 +16,7 @@ use questline_stores::{
 };
 use serde_json::{Value, json};
 
-use crate::{letters, routes::Dashboard};
+use crate::{letters, state::Dashboard};
 
 pub(crate) type Given = Query<Vec<(String, String)>>;
 

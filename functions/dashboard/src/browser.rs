@@ -13,7 +13,7 @@ use questline_stores::{
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::routes::Dashboard;
+use crate::state::Dashboard;
 
 /// Most rows are written within this time of their arrival, in another order: each look goes back so
 /// far.

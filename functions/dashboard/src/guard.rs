@@ -15,7 +15,7 @@ use questline_runtime::{
 };
 use sha2::{Digest as _, Sha256};
 
-use crate::routes::Dashboard;
+use crate::state::Dashboard;
 
 /// Who may look.
 #[derive(Clone, PartialEq, Eq)]

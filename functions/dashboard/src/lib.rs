@@ -9,6 +9,7 @@ mod letters;
 mod pulse;
 mod routes;
 mod sent;
+mod state;
 
 use std::sync::Arc;
 

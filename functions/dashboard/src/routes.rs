@@ -20,36 +20,24 @@ use questline_events::{
 };
 use questline_runtime::problem::Problem;
 use serde_json::json;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     Config,
     answers::{self, Given, unusable},
     assets,
     browser::Browser,
-    cache::Cache,
     guard::{guard, policy},
-    pulse::Pulse,
     sent,
+    state::Dashboard,
 };
-
-/// The page and what it needs.
-pub(crate) struct Dashboard {
-    pub(crate) config: Config,
-    pub(crate) cache: Cache,
-    pub(crate) policy: HeaderValue,
-    figures: Pulse,
-    streams: Arc<Semaphore>,
-}
 
 /// The routes of the page. Figures are looked at from now on, until its token ends it.
 pub fn routes(config: Config) -> Router {
     let ingest = config.form.as_ref().map_or("", |form| form.ingest.as_str());
     let policy = HeaderValue::from_str(&policy(ingest));
     let policy = policy.unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"));
-    let streams = Arc::new(Semaphore::new(DASHBOARD_STREAMS));
-    let (cache, figures) = (Cache::default(), Pulse::default());
-    let dashboard = Arc::new(Dashboard { config, cache, policy, figures, streams });
+    let dashboard = Arc::new(Dashboard::new(config, policy));
     if let Some(metrics) = dashboard.config.metrics.clone() {
         let dashboard = dashboard.clone();
         tokio::spawn(async move {
@@ -107,7 +95,7 @@ async fn pulse(State(dashboard): State<Arc<Dashboard>>) -> Response {
         let detail = "this process neither ingests nor processes: its figures are elsewhere";
         return Problem::new(StatusCode::NOT_FOUND, "pulse", detail).into_response();
     }
-    let Some(place) = place(&dashboard) else { return crowded() };
+    let Some(place) = dashboard.place() else { return crowded() };
     let (past, news) = dashboard.figures.listen();
     let past = stream::once(async move { Event::default().event("past").json_data(past) });
     let news = stream::unfold(news, |mut news| async move {
@@ -130,7 +118,7 @@ async fn events(State(dashboard): State<Arc<Dashboard>>, Query(given): Given) ->
         Ok(browser) => browser,
         Err(error) => return unusable(error).into_response(),
     };
-    let Some(place) = place(&dashboard) else { return crowded() };
+    let Some(place) = dashboard.place() else { return crowded() };
     let looks = stream::unfold(
         (browser, dashboard.clone(), Told::Nothing),
         |(browser, dashboard, told)| next_look(browser, dashboard, told),
@@ -188,10 +176,6 @@ fn live(
         Ok::<_, Infallible>(event)
     });
     Sse::new(events).keep_alive(KeepAlive::default()).into_response()
-}
-
-fn place(dashboard: &Dashboard) -> Option<OwnedSemaphorePermit> {
-    dashboard.streams.clone().try_acquire_owned().ok()
 }
 
 fn crowded() -> Response {

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::{OnceCell, Semaphore};
 
-use crate::routes::Dashboard;
+use crate::state::Dashboard;
 
 type Opening = BoxFuture<'static, anyhow::Result<Arc<dyn Reader>>>;
 

@@ -9,7 +9,7 @@ use std::{
 use duckdb::{Config, Connection, InterruptHandle, params};
 use questline_stores::warehouse::{Boot, Claim, Found, LedgerState, Settled, WarehouseError};
 
-use crate::{schema, write};
+use crate::schema;
 
 /// What DuckDB may take.
 #[derive(Debug, Clone, Copy)]
@@ -90,7 +90,7 @@ impl Database {
     }
 
     pub(crate) fn positions(&self, log_id: &str) -> Result<Vec<(u32, i64)>, WarehouseError> {
-        self.with(|connection| write::positions(connection, log_id))
+        self.with(|connection| positions(connection, log_id))
     }
 
     /// What the tables have of some partitions: a batch is one transaction, so of what they hold
@@ -163,6 +163,16 @@ impl Database {
             Ok(LedgerState { closed_through, boots })
         })
     }
+}
+
+/// Where the tables are in each partition of a log.
+pub(crate) fn positions(connection: &Connection, log_id: &str) -> duckdb::Result<Vec<(u32, i64)>> {
+    connection
+        .prepare_cached(
+            "SELECT source_partition, next_offset FROM source_positions WHERE log_id = ?",
+        )?
+        .query_map(params![log_id], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
 }
 
 /// See [`Database::cut`].

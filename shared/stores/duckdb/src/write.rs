@@ -5,7 +5,7 @@ use duckdb::{Connection, params};
 use questline_events::row::EventRows;
 use questline_stores::warehouse::{Advance, Rows, WarehouseError};
 
-use crate::database::Database;
+use crate::database::{Database, positions};
 
 /// Writes the rows and positions of a batch.
 pub(crate) fn write(database: &Database, rows: &Rows) -> Result<(), WarehouseError> {
@@ -90,16 +90,6 @@ fn are_at(connection: &Connection, rows: &Rows) -> duckdb::Result<bool> {
     let known = positions(connection, &rows.log_id)?;
     let at = |partition| known.iter().find(|(known, _)| *known == partition).map(|(_, at)| *at);
     Ok(rows.positions.iter().all(|advance| at(advance.partition) == advance.from))
-}
-
-/// Where the tables are in each partition of a log.
-pub(crate) fn positions(connection: &Connection, log_id: &str) -> duckdb::Result<Vec<(u32, i64)>> {
-    connection
-        .prepare_cached(
-            "SELECT source_partition, next_offset FROM source_positions WHERE log_id = ?",
-        )?
-        .query_map(params![log_id], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect()
 }
 
 /// Moves all partitions of a batch at once: a statement costs as much as hundreds of rows.

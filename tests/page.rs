@@ -303,8 +303,9 @@ async fn of_some_players(browser: &Browser, stack: &Stack) {
 /// What is drawn anew leaves the focus where it was.
 async fn the_focus_stays(browser: &Browser, stack: &Stack) {
     browser.open(&stack.url).await;
-    browser.until("a letter's reason", "document.querySelector('#letters button')").await;
-    browser.run("document.querySelector('#letters button').focus()").await;
+    let letter = "document.querySelector('#letters button.link')";
+    browser.until("a letter's reason", letter).await;
+    browser.run(&format!("{letter}.focus()")).await;
     choose(browser, "range", "24h").await;
     let focus = "const panel = document.querySelector('article[aria-label=\"By reason\"]');
         return panel.ariaBusy === 'true' ? null : document.activeElement.textContent";

@@ -176,8 +176,8 @@ pub const STATEMENT_BYTES: i64 = 4 << 40;
 /// The page shows an answer this long before it asks again: however many look at it.
 pub const DASHBOARD_FRESH: Duration = Duration::from_secs(4);
 /// And this many times as long as it took to be had: a question costs the warehouse a small part of
-/// its time, whatever it is asked and by whom. A page has some fifteen.
-pub const DASHBOARD_SHARE: u32 = 300;
+/// its time, whatever it is asked and by whom.
+pub const DASHBOARD_SHARE: u32 = 100;
 /// But no longer than this, whatever it took: it may only have waited for others.
 pub const DASHBOARD_KEPT: Duration = Duration::from_secs(60);
 /// Answers kept that long.

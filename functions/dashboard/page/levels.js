@@ -3,7 +3,7 @@
 import { h, quoted, scrolled, visible } from "./dom.js";
 import * as filters from "./filters.js";
 import { count, natural, one, share } from "./format.js";
-import { panel } from "./panel.js";
+import { inner, panel, provisional } from "./panel.js";
 import { plot } from "./plot.js";
 
 /** As many as a question may be answered by: those that are played most. */
@@ -18,11 +18,10 @@ function bar(value) {
   return h("td", { class: "number bar", "--part": `${Math.round(1000 * (value ?? 0)) / 10}%` }, share(value));
 }
 
-/** Marks what may still change, under what was drawn. */
-function provisional(body, rows) {
-  body.querySelector(".provisional")?.remove();
+/** Days that are not closed yet, in words. */
+function open(body, rows) {
   const words = "Provisional: days that are not closed by the daily run yet are counted from the rows as received.";
-  if (rows.some((row) => row.provisional)) body.append(h("p", { class: "provisional" }, words));
+  provisional(body, rows.some((row) => row.provisional) && words);
 }
 
 function hardest(body, { rows }) {
@@ -47,13 +46,13 @@ function hardest(body, { rows }) {
   const titles = h("tr", {}, head.map((name, at) => h("th", { scope: "col", class: at ? "number" : null }, name)));
   const table = h("table", { class: "lines" }, h("caption", { class: "unseen" }, "The hardest levels"), h("thead", {}, titles), h("tbody", {}, lines));
   body.replaceChildren(scrolled("The hardest levels", table));
-  provisional(body, rows);
+  open(body, rows);
 }
 
 /** Attempts rise where a level is hard: how far players come is told by who was there, and who got past. */
 function funnel(body, { rows }) {
   const played = [...rows].sort((a, b) => natural(a.level_id, b.level_id));
-  plot(body.firstElementChild ?? body.appendChild(h("div")), {
+  plot(inner(body), {
     title: "Funnel over the levels",
     height: 400,
     x: played.map((_, at) => at),
@@ -63,7 +62,7 @@ function funnel(body, { rows }) {
       { label: "passed", colour: "--plot-1", values: played.map((row) => row.completions), format: count },
     ],
   });
-  provisional(body, rows);
+  open(body, rows);
 }
 
 export function start(section) {

@@ -3,8 +3,11 @@
 
 import { h, keeping, quoted, say, scrolled, visible } from "./dom.js";
 import * as filters from "./filters.js";
-import { typed } from "./format.js";
+import { since, typed } from "./format.js";
 import { address, ask, given, Refused, Silent } from "./source.js";
+
+/** Seconds after which an answer is an old one. */
+const OLD = 90;
 
 const seen = new Map();
 const eyes = new IntersectionObserver(
@@ -50,10 +53,26 @@ function substance({ name, parameters: { from_time, to_time, ...more } }) {
   return JSON.stringify([name, more, ["range", "from", "to"].map((end) => filters.get(end))]);
 }
 
+/** Answers that take long are asked for seldom; whoever reads an old one is told so. */
+function aged({ age }) {
+  return age < OLD ? "" : `As it was ${since(age * 1000)} ago: there is much to look through, so it is seldom asked for anew.`;
+}
+
 /** The same question on a command line. */
 function command({ name, parameters }) {
   const words = given(parameters).map(([parameter, value]) => ` --where ${typed(`${parameter}=${value}`)}`);
   return `questline query --saved ${name}${words.join("")}`;
+}
+
+/** Where a plot is kept, so that words may stand under it. */
+export function inner(body) {
+  return body.firstElementChild ?? body.appendChild(h("div"));
+}
+
+/** Says under what was drawn what of it may still change; without words, nothing. */
+export function provisional(body, words) {
+  body.querySelector(".provisional")?.remove();
+  if (words) body.append(h("p", { class: "provisional" }, words));
 }
 
 /**
@@ -86,7 +105,7 @@ export function panel(section, { title, note, question, draw, beside = () => nul
     hint.replaceChildren(quoted(command(now)));
     const none = answer.rows.length === 0;
     element.dataset.state = none ? "empty" : "filled";
-    say(state, none ? empty : "");
+    say(state, none ? empty : aged(answer));
     body.hidden = none;
     figures.element.hidden = false;
     if (noted) say(noted, words(answer));

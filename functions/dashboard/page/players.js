@@ -3,7 +3,7 @@
 import { choose, h, offer } from "./dom.js";
 import * as filters from "./filters.js";
 import { count, plural, share, short, usd, usdFine } from "./format.js";
-import { panel } from "./panel.js";
+import { inner, panel, provisional } from "./panel.js";
 import { plot } from "./plot.js";
 import { often } from "./source.js";
 
@@ -11,23 +11,15 @@ const x = (rows) => rows.map((row) => Date.parse(row.event_date) / 1000);
 const values = (rows, name) => rows.map((row) => row[name]);
 
 /** Days that are not closed yet, in words. */
-function provisional(body, rows) {
-  const open = rows.filter((row) => row.provisional).length;
-  body.querySelector(".provisional")?.remove();
-  if (open) {
-    const all = open === rows.length ? "These days are" : open === 1 ? "The last day is" : `${open} of these days are`;
-    body.append(h("p", { class: "provisional" }, `${all} provisional: not closed by the daily run yet, counted from the rows as received.`));
-  }
+function open(body, rows) {
+  const days = rows.filter((row) => row.provisional).length;
+  const all = days === rows.length ? "These days are" : days === 1 ? "The last day is" : `${days} of these days are`;
+  provisional(body, days && `${all} provisional: not closed by the daily run yet, counted from the rows as received.`);
 }
 
 /** Who was first seen a day ago, or a week, may still come back today. */
 function unfinished(body, rows) {
-  body.querySelector(".provisional")?.remove();
-  if (rows.at(-1).provisional) body.append(h("p", { class: "provisional" }, "The last point of each line is provisional: its day of return is not closed yet."));
-}
-
-function inner(body) {
-  return body.firstElementChild ?? body.appendChild(h("div"));
+  provisional(body, rows.at(-1).provisional && "The last point of each line is provisional: its day of return is not closed yet.");
 }
 
 function active(body, { rows }) {
@@ -41,7 +33,7 @@ function active(body, { rows }) {
       { label: "sessions", colour: "--plot-5", dash: [2, 3], values: values(rows, "sessions"), format: count },
     ],
   });
-  provisional(body, rows);
+  open(body, rows);
 }
 
 function retention(body, { rows }) {
@@ -67,7 +59,7 @@ function revenue(body, { rows }) {
     format: (value) => `$${short(value)}`,
     lines: [{ label: "revenue", colour: "--plot-3", bars: true, values: values(rows, "revenue_usd"), format: usd }],
   });
-  provisional(body, rows);
+  open(body, rows);
 }
 
 function payers(body, { rows }) {
@@ -81,7 +73,7 @@ function payers(body, { rows }) {
       { label: "purchases", colour: "--plot-5", dash: [2, 3], values: values(rows, "purchases") },
     ],
   });
-  provisional(body, rows);
+  open(body, rows);
 }
 
 function means(body, { rows }) {
@@ -102,7 +94,7 @@ function means(body, { rows }) {
   const words = without ? `. ${which} where one app, and one platform and country or all of them, are asked for.` : ".";
   body.querySelector(".sum")?.remove();
   body.append(h("p", { class: "sum" }, payers, words));
-  provisional(body, rows);
+  open(body, rows);
 }
 
 /** Platform and country, as they occur. */

@@ -76,9 +76,10 @@ export function rows({ columns, rows }) {
   return rows.map((row) => Object.fromEntries(columns.map((name, at) => [name, row[at]])));
 }
 
+/** Columns, rows by the names of their columns, and how many seconds ago the dashboard asked for them. */
 export async function ask(name, parameters) {
   const found = await answer(address(name, parameters));
-  return { columns: found.columns, rows: rows(found) };
+  return { columns: found.columns, rows: rows(found), age: found.age };
 }
 
 /** Asks for as long as the page stands, and tells what there is. */

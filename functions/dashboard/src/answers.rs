@@ -31,29 +31,31 @@ pub(crate) async fn ask(
         None => (&*name, false),
     };
     match answer(&dashboard, name, &given).await {
-        Ok(answer) if as_csv => csv(&answer, name),
-        Ok(answer) => {
-            let answer = json!({ "columns": answer.columns, "rows": answer.rows });
+        Ok((answer, _)) if as_csv => csv(&answer, name),
+        Ok((answer, age)) => {
+            let answer = json!({ "columns": answer.columns, "rows": answer.rows, "age": age });
             Json(answer).into_response()
         }
         Err(problem) => problem.into_response(),
     }
 }
 
+/// The answer, and its age in seconds.
 async fn answer(
     dashboard: &Dashboard,
     name: &str,
     given: &[(String, String)],
-) -> Result<Arc<Answer>, Problem> {
+) -> Result<(Arc<Answer>, i64), Problem> {
     let now = dashboard.config.clock.now_micros();
     let given = given.iter().map(|(name, value)| (&**name, &**value));
     let question = Saved::named(name).and_then(|saved| saved.ask(given, now)).map_err(unusable)?;
     let asked = dashboard.cache.about(&*dashboard.config.source, &question, now).await;
-    let answer = asked.map_err(failed)?;
+    let (answer, asked) = asked.map_err(failed)?;
+    let age = (now - asked).max(0) / 1_000_000;
     if name == "events_dlq/samples" {
-        return Ok(Arc::new(letters::judged(&answer, &dashboard.config.rules)));
+        return Ok((Arc::new(letters::judged(&answer, &dashboard.config.rules)), age));
     }
-    Ok(answer)
+    Ok((answer, age))
 }
 
 pub(crate) fn unusable(error: Unusable) -> Problem {

@@ -63,7 +63,7 @@ impl Browser {
             question.since(asked.map_or(from, |asked| asked.max(from)));
         }
         let began = Instant::now();
-        let answer = dashboard.cache.ask(source, &question, now).await;
+        let answer = dashboard.cache.look(source, &question, now).await;
         self.took = began.elapsed();
         let answer = answer?;
         let keys: Vec<_> = answer.rows.iter().map(|row| position(&answer.columns, row)).collect();

@@ -1,17 +1,13 @@
-//! Answers of the last seconds: however many look at the page, a question is asked once, and what is
-//! dear seldom.
+//! Answers of the last seconds: however many look at the page, a question is asked once, and all of
+//! them together only as often as they may.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use questline_events::{
-    limits::{
-        DASHBOARD_ANSWERS, DASHBOARD_FRESH, DASHBOARD_KEPT, DASHBOARD_SHARE, QUERY_ROWS,
-        QUERY_TIMEOUT,
-    },
+    limits::{DASHBOARD_ANSWERS, DASHBOARD_FRESH, QUERY_ROWS, QUERY_TIMEOUT},
     time::micros,
 };
 use questline_stores::{
@@ -20,76 +16,98 @@ use questline_stores::{
 };
 use tokio::{sync::OnceCell, time::Instant};
 
+use crate::budget::Budget;
+
 /// A question is about now if its range ends no farther from it.
 const NOW_MICROS: i64 = 60_000_000;
 /// Ranges that end now and differ by less are one; shorter ones than six of these are told apart.
 const ALIKE_MICROS: i64 = 300_000_000;
 
-/// The answer, or none where it was not there in time; and how long that took.
-type Cell = Arc<OnceCell<(Option<Arc<Answer>>, Duration)>>;
+/// The answer, or none where it was not there in time.
+type Cell = Arc<OnceCell<Option<Arc<Answer>>>>;
+
+/// Answers that are kept, each with the moment at which it was asked for.
+type Cells = HashMap<Question, (i64, Cell)>;
 
 #[derive(Default)]
-pub(crate) struct Cache(Mutex<HashMap<Question, (i64, Cell)>>);
+pub(crate) struct Cache {
+    panels: Mutex<(Cells, Budget)>,
+    /// Streams rest as they have to, so that a look is only shared.
+    looks: Mutex<Cells>,
+}
 
 impl Cache {
-    /// The answer to a question, or to one that is alike: one that is fresh, one that is on its way, or
-    /// a new one.
+    /// The answer to a question, or to one that is alike: one that is kept, one that is on its way, or
+    /// a new one. Also when it was asked for, in microseconds since 1970.
     pub(crate) async fn about(
         &self,
         source: &dyn Ask,
         question: &Question,
         now: i64,
-    ) -> Result<Arc<Answer>, QueryError> {
-        self.answer(source, alike(question, now), question, now).await
-    }
-
-    /// The same to this very question.
-    pub(crate) async fn ask(
-        &self,
-        source: &dyn Ask,
-        question: &Question,
-        now: i64,
-    ) -> Result<Arc<Answer>, QueryError> {
-        self.answer(source, question.clone(), question, now).await
-    }
-
-    async fn answer(
-        &self,
-        source: &dyn Ask,
-        key: Question,
-        question: &Question,
-        now: i64,
-    ) -> Result<Arc<Answer>, QueryError> {
-        let limits = QueryLimits { timeout: QUERY_TIMEOUT, rows: QUERY_ROWS };
-        let answer = || async {
-            let began = Instant::now();
-            match source.ask(question, limits).await {
-                Ok(answer) => Ok((Some(Arc::new(answer)), began.elapsed())),
-                // It cost more than any answer.
-                Err(QueryError::Timeout(_)) => Ok((None, began.elapsed())),
-                // Another failure is not kept: whoever waits for the cell asks again.
-                Err(error) => Err(error),
-            }
+    ) -> Result<(Arc<Answer>, i64), QueryError> {
+        let (asked, cell) = {
+            let (cells, budget) = &mut *lock(&self.panels);
+            cell(cells, alike(question, now), now, budget.kept(now))
         };
-        let cell = self.cell(key, now);
-        let (answer, _) = cell.get_or_try_init(answer).await?;
-        answer.clone().ok_or(QueryError::Timeout(QUERY_TIMEOUT))
+        let answer = cell
+            .get_or_try_init(|| async {
+                let began = Instant::now();
+                let answer = answered(source, question).await;
+                lock(&self.panels).1.spend(began.elapsed(), now);
+                answer
+            })
+            .await?;
+        Ok((in_time(answer)?, asked))
     }
 
-    fn cell(&self, key: Question, now: i64) -> Cell {
-        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.retain(|_, (asked, cell)| now - *asked < kept(cell));
-        if answers.len() >= DASHBOARD_ANSWERS {
-            return Cell::default();
-        }
-        answers.entry(key).or_insert_with(|| (now, Cell::default())).1.clone()
+    /// The answer to this very question, for all who look at this moment.
+    pub(crate) async fn look(
+        &self,
+        source: &dyn Ask,
+        question: &Question,
+        now: i64,
+    ) -> Result<Arc<Answer>, QueryError> {
+        let (_, cell) =
+            cell(&mut lock(&self.looks), question.clone(), now, micros(DASHBOARD_FRESH));
+        in_time(cell.get_or_try_init(|| answered(source, question)).await?)
     }
 }
 
-/// For how many microseconds: what was dear for longer, what is on its way as long as it may take.
-fn kept(cell: &Cell) -> i64 {
-    let kept = cell.get().map_or(QUERY_TIMEOUT, |(_, took)| *took * DASHBOARD_SHARE);
-    micros(kept.clamp(DASHBOARD_FRESH, DASHBOARD_KEPT))
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The place of an answer: what is older than `kept` is asked for again, what is on its way waited for.
+fn cell(cells: &mut Cells, key: Question, now: i64, kept: i64) -> (i64, Cell) {
+    cells.retain(|_, (asked, cell)| {
+        let kept = if cell.initialized() { kept } else { micros(QUERY_TIMEOUT) };
+        now - *asked < kept
+    });
+    if cells.len() >= DASHBOARD_ANSWERS && !cells.contains_key(&key) {
+        let oldest = cells.iter().min_by_key(|(_, (asked, _))| *asked);
+        if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
+            cells.remove(&oldest);
+        }
+    }
+    cells.entry(key).or_insert_with(|| (now, Cell::default())).clone()
+}
+
+/// What took too long is kept too: it cost more than any answer. Another failure is not: whoever waits
+/// for the cell asks again.
+async fn answered(
+    source: &dyn Ask,
+    question: &Question,
+) -> Result<Option<Arc<Answer>>, QueryError> {
+    let limits = QueryLimits { timeout: QUERY_TIMEOUT, rows: QUERY_ROWS };
+    match source.ask(question, limits).await {
+        Ok(answer) => Ok(Some(Arc::new(answer))),
+        Err(QueryError::Timeout(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn in_time(answer: &Option<Arc<Answer>>) -> Result<Arc<Answer>, QueryError> {
+    answer.clone().ok_or(QueryError::Timeout(QUERY_TIMEOUT))
 }
 
 /// A range that ends now is told by its length, so that it is the same one a moment later.
@@ -113,9 +131,13 @@ fn alike(question: &Question, now: i64) -> Question {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        time::Duration,
+    };
 
     use async_trait::async_trait;
+    use questline_events::limits::{DASHBOARD_KEPT, DASHBOARD_PUT_BY, DASHBOARD_SHARE};
     use questline_stores::saved::Saved;
 
     use super::*;
@@ -153,6 +175,11 @@ mod tests {
         warehouse.0.load(Ordering::Relaxed)
     }
 
+    /// When the answer to a question was asked for.
+    async fn asked_at(warehouse: &Counting, cache: &Cache, question: &Question, now: i64) -> i64 {
+        cache.about(warehouse, question, now).await.unwrap().1
+    }
+
     fn quick() -> Counting {
         Counting(AtomicUsize::new(0), Duration::ZERO)
     }
@@ -176,18 +203,39 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_dear_is_asked_seldom_and_so_is_what_takes_too_long() {
+    async fn what_takes_too_long_is_kept_as_an_answer_is_and_says_when_it_was_asked() {
         tokio::time::pause();
-        let day = |at| (NOW + at - 24 * HOUR, NOW + at, NOW + at);
         let slow = Counting(AtomicUsize::new(0), QUERY_TIMEOUT);
         let cache = Cache::default();
-        let kept = micros(DASHBOARD_KEPT);
-        for (at, asked) in [(0, 1), (kept - 1, 1), (kept, 2)] {
-            let (from, to, now) = day(at);
-            let answer = cache.about(&slow, &question(from, to), now).await;
+        // All that was put by is taken at once; the rest is paid back.
+        let owed = micros((QUERY_TIMEOUT - DASHBOARD_PUT_BY) * DASHBOARD_SHARE);
+        let kept = owed.min(micros(DASHBOARD_KEPT)) / 2;
+        for (at, asked) in [(0, 1), (kept - 1_000_000, 1), (kept + 1_000_000, 2)] {
+            let day = question(NOW + at - 24 * HOUR, NOW + at);
+            let answer = cache.about(&slow, &day, NOW + at).await;
             assert!(matches!(answer, Err(QueryError::Timeout(_))));
             assert_eq!(slow.0.load(Ordering::Relaxed), asked, "after {at} microseconds");
         }
+        let (warehouse, day) = (quick(), question(NOW - 24 * HOUR, NOW));
+        for at in [0, 3_000_000] {
+            assert_eq!(asked_at(&warehouse, &cache, &day, NOW + HOUR + at).await, NOW + HOUR);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_oldest_answer_makes_way() {
+        let (warehouse, cache) = (quick(), Cache::default());
+        let past = |at: usize| question(NOW - 99 * HOUR, NOW - 48 * HOUR + at as i64);
+        for at in 0..=DASHBOARD_ANSWERS {
+            asked_at(&warehouse, &cache, &past(at), NOW + at as i64).await;
+        }
+        let asked = || warehouse.0.load(Ordering::Relaxed);
+        assert_eq!(asked(), DASHBOARD_ANSWERS + 1);
+        let now = NOW + DASHBOARD_ANSWERS as i64 + 1;
+        asked_at(&warehouse, &cache, &past(1), now).await;
+        assert_eq!(asked(), DASHBOARD_ANSWERS + 1, "it is kept");
+        asked_at(&warehouse, &cache, &past(0), now).await;
+        assert_eq!(asked(), DASHBOARD_ANSWERS + 2, "it was the oldest");
     }
 
     #[tokio::test]
@@ -195,7 +243,7 @@ mod tests {
         let warehouse = Counting(AtomicUsize::new(0), Duration::from_millis(50));
         let cache = Cache::default();
         let question = question(NOW - HOUR, NOW);
-        let asking = (0..8).map(|_| cache.ask(&warehouse, &question, NOW));
+        let asking = (0..8).map(|_| cache.about(&warehouse, &question, NOW));
         for answer in futures_util::future::join_all(asking).await {
             assert!(answer.is_ok());
         }

@@ -3,6 +3,7 @@
 mod answers;
 mod assets;
 mod browser;
+mod budget;
 mod cache;
 mod guard;
 mod letters;

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     load::{BODY_EVENTS, bodies},
-    report::{Series, line, memory},
+    report::{Series, cpu, line, memory},
 };
 
 const REQUESTS: usize = 8_000;
@@ -46,15 +46,9 @@ impl Server {
         Ok(Self { child, url: url.trim().to_owned() })
     }
 
-    /// CPU seconds that the server has used: all its threads, the kernel's work included.
+    /// CPU seconds that the server has used.
     pub(crate) fn cpu(&self) -> anyhow::Result<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split(' ').collect();
-        let ticks = |at: usize| -> anyhow::Result<f64> {
-            Ok(fields.get(at).context("a field of stat")?.parse()?)
-        };
-        // Clock ticks are 10 ms on every Linux of today.
-        Ok((ticks(12)? + ticks(13)?) / 100.0)
+        cpu(self.child.id())
     }
 
     /// It has not ended.

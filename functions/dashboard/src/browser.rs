@@ -21,8 +21,10 @@ const NEAR_MICROS: i64 = 15_000_000;
 /// What became a row later, because processing was behind or was started anew, is found by looks that
 /// go back so far, longer than a stream is open. So many rows are too dear for each look.
 const FAR_MICROS: i64 = 300_000_000;
-/// Between two of those.
+/// Between two of those, or two, four, eight or sixteen times as much: a hundred times as long as the
+/// last one took.
 const FAR_EVERY_MICROS: i64 = 5_000_000;
+const FAR_SHARE: u32 = 100;
 
 /// One listener's events: every event once, unless more than `most` newer ones were there before it.
 pub(crate) struct Browser {
@@ -33,7 +35,9 @@ pub(crate) struct Browser {
     shown: HashSet<String>,
     /// When that was; none before the first look, which goes back as far as was asked.
     far: Option<i64>,
-    /// What the last look took.
+    /// What the last of those took.
+    far_took: Duration,
+    /// What the last one of the others took.
     took: Duration,
 }
 
@@ -43,7 +47,14 @@ impl Browser {
         let saved = Saved::named("events/recent")?;
         // Once in advance, so that a filter that cannot be used is refused before the stream begins.
         saved.ask(given.iter().map(|(name, value)| (&**name, &**value)), now)?;
-        Ok(Self { saved, given, shown: HashSet::new(), far: None, took: Duration::ZERO })
+        Ok(Self {
+            saved,
+            given,
+            shown: HashSet::new(),
+            far: None,
+            far_took: Duration::ZERO,
+            took: Duration::ZERO,
+        })
     }
 
     /// The events that are new since the last look, the latest first.
@@ -56,16 +67,24 @@ impl Browser {
             .saved
             .ask(given, now)
             .map_err(|unusable| QueryError::Invalid(unusable.to_string()))?;
-        let far = self.far.is_none_or(|last| now / FAR_EVERY_MICROS != last / FAR_EVERY_MICROS);
+        let every = far_every(self.far_took);
+        let far = self.far.is_none_or(|last| now / every != last / every);
         if self.far.is_some() {
             let from = now - if far { FAR_MICROS } else { NEAR_MICROS };
             let asked = question.moment("from_time");
             question.since(asked.map_or(from, |asked| asked.max(from)));
         }
         let began = Instant::now();
-        let answer = dashboard.cache.look(source, &question, now).await;
-        self.took = began.elapsed();
-        let answer = answer?;
+        let looked = dashboard.cache.look(source, &question, now).await;
+        // All who share a look rest equally long, and share the next one too.
+        match &looked {
+            Err(_) => self.took = began.elapsed(),
+            // The first one went back as far as was asked: of the next one that says nothing.
+            Ok(_) if self.far.is_none() => self.took = Duration::ZERO,
+            Ok((_, took)) if far => self.far_took = *took,
+            Ok((_, took)) => self.took = *took,
+        }
+        let (answer, _) = looked?;
         let keys: Vec<_> = answer.rows.iter().map(|row| position(&answer.columns, row)).collect();
         let new = answer.rows.iter().zip(&keys).filter(|(_, key)| !self.shown.contains(*key));
         let rows = new.map(|(row, _)| row.clone()).collect();
@@ -89,6 +108,13 @@ impl Browser {
     }
 }
 
+/// Microseconds between two looks that go far back, after one that took so long. All who listen have
+/// some of these moments in common.
+fn far_every(took: Duration) -> i64 {
+    let mut longer = (0..4).map(|times| FAR_EVERY_MICROS << times);
+    longer.find(|every| *every >= micros(took * FAR_SHARE)).unwrap_or(FAR_EVERY_MICROS << 4)
+}
+
 /// Microseconds between two looks.
 fn between(source: &dyn Ask) -> i64 {
     micros(source.pause()).max(1)
@@ -98,4 +124,17 @@ fn between(source: &dyn Ask) -> i64 {
 fn position(columns: &[String], row: &[Value]) -> String {
     let places = columns.iter().zip(row).filter(|(name, _)| name.starts_with("source_"));
     places.map(|(_, value)| value.to_string()).collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dear_looks_go_far_back_less_often_and_none_is_missed() {
+        let every = |took| far_every(Duration::from_millis(took)) / 1_000_000;
+        assert_eq!([0, 50, 51, 100, 700, 9_000].map(every), [5, 5, 10, 10, 80, 80]);
+        let late = FAR_MICROS - far_every(Duration::MAX / (2 * FAR_SHARE));
+        assert!(late > 200_000_000, "a row as late as this is found by one of them");
+    }
 }

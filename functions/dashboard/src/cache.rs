@@ -4,6 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use questline_events::{
@@ -23,8 +24,8 @@ const NOW_MICROS: i64 = 60_000_000;
 /// Ranges that end now and differ by less are one; shorter ones than six of these are told apart.
 const ALIKE_MICROS: i64 = 300_000_000;
 
-/// The answer, or none where it was not there in time.
-type Cell = Arc<OnceCell<Option<Arc<Answer>>>>;
+/// The answer, or none where it was not there in time; and how long that took.
+type Cell = Arc<OnceCell<(Option<Arc<Answer>>, Duration)>>;
 
 /// Answers that are kept, each with the moment at which it was asked for.
 type Cells = HashMap<Question, (i64, Cell)>;
@@ -49,27 +50,27 @@ impl Cache {
             let (cells, budget) = &mut *lock(&self.panels);
             cell(cells, alike(question, now), now, budget.kept(now))
         };
-        let answer = cell
+        let (answer, _) = cell
             .get_or_try_init(|| async {
-                let began = Instant::now();
-                let answer = answered(source, question).await;
-                lock(&self.panels).1.spend(began.elapsed(), now);
-                answer
+                let answered = answered(source, question).await?;
+                lock(&self.panels).1.spend(answered.1, now);
+                Ok(answered)
             })
             .await?;
         Ok((in_time(answer)?, asked))
     }
 
-    /// The answer to this very question, for all who look at this moment.
+    /// The answer to this very question, for all who look at this moment; and how long it took.
     pub(crate) async fn look(
         &self,
         source: &dyn Ask,
         question: &Question,
         now: i64,
-    ) -> Result<Arc<Answer>, QueryError> {
-        let (_, cell) =
-            cell(&mut lock(&self.looks), question.clone(), now, micros(DASHBOARD_FRESH));
-        in_time(cell.get_or_try_init(|| answered(source, question)).await?)
+    ) -> Result<(Arc<Answer>, Duration), QueryError> {
+        let fresh = micros(DASHBOARD_FRESH);
+        let (_, cell) = cell(&mut lock(&self.looks), question.clone(), now, fresh);
+        let (answer, took) = cell.get_or_try_init(|| answered(source, question)).await?;
+        Ok((in_time(answer)?, *took))
     }
 }
 
@@ -97,13 +98,15 @@ fn cell(cells: &mut Cells, key: Question, now: i64, kept: i64) -> (i64, Cell) {
 async fn answered(
     source: &dyn Ask,
     question: &Question,
-) -> Result<Option<Arc<Answer>>, QueryError> {
-    let limits = QueryLimits { timeout: QUERY_TIMEOUT, rows: QUERY_ROWS };
-    match source.ask(question, limits).await {
-        Ok(answer) => Ok(Some(Arc::new(answer))),
-        Err(QueryError::Timeout(_)) => Ok(None),
-        Err(error) => Err(error),
-    }
+) -> Result<(Option<Arc<Answer>>, Duration), QueryError> {
+    let (limits, began) =
+        (QueryLimits { timeout: QUERY_TIMEOUT, rows: QUERY_ROWS }, Instant::now());
+    let answer = match source.ask(question, limits).await {
+        Ok(answer) => Some(Arc::new(answer)),
+        Err(QueryError::Timeout(_)) => None,
+        Err(error) => return Err(error),
+    };
+    Ok((answer, began.elapsed()))
 }
 
 fn in_time(answer: &Option<Arc<Answer>>) -> Result<Arc<Answer>, QueryError> {
@@ -131,10 +134,7 @@ fn alike(question: &Question, now: i64) -> Question {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        sync::atomic::{AtomicUsize, Ordering},
-        time::Duration,
-    };
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use async_trait::async_trait;
     use questline_events::limits::{DASHBOARD_KEPT, DASHBOARD_PUT_BY, DASHBOARD_SHARE};

@@ -63,9 +63,11 @@ pub(crate) fn run(rounds: usize, events: usize) -> anyhow::Result<()> {
         }
     }
     for (viewers, (rates, costs)) in VIEWERS.into_iter().zip(&shares) {
-        line(&format!("  {viewers} look: events a second, of nobody's {}", rates.show()));
-        line(&format!("  {viewers} look: CPU of an event, of nobody's {}", costs.show()));
-        let cost = 100.0 * (1.0 - rates.median());
+        let (rate, cpu) = (rates.mean(), costs.mean());
+        line(&format!(
+            "  {viewers} look: {rate:.3} of nobody's events, {cpu:.3} of the CPU for each"
+        ));
+        let cost = 100.0 * (1.0 - rate);
         let told = format!("{viewers} who look cost {PERCENT} % at most: {cost:.1} %");
         promise(&told, cost <= PERCENT);
     }

@@ -177,7 +177,7 @@ pub const STATEMENT_BYTES: i64 = 4 << 40;
 pub const DASHBOARD_FRESH: Duration = Duration::from_secs(4);
 /// In the long run all its questions together take one part in so many of the time: answers are kept
 /// for as long as that needs.
-pub const DASHBOARD_SHARE: u32 = 40;
+pub const DASHBOARD_SHARE: u32 = 60;
 /// But so much is put by, for who opens the page and while a new stack fills.
 pub const DASHBOARD_PUT_BY: Duration = Duration::from_secs(8);
 /// No answer is kept longer than this, whatever it took: it may only have waited for others.

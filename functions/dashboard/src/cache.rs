@@ -8,7 +8,7 @@ use std::{
 };
 
 use questline_events::{
-    limits::{DASHBOARD_ANSWERS, DASHBOARD_FRESH, QUERY_ROWS, QUERY_TIMEOUT},
+    limits::{DASHBOARD_ANSWERS, DASHBOARD_FRESH, DASHBOARD_PAID, QUERY_ROWS, QUERY_TIMEOUT},
     time::micros,
 };
 use questline_stores::{
@@ -48,7 +48,8 @@ impl Cache {
     ) -> Result<(Arc<Answer>, i64), QueryError> {
         let (asked, cell) = {
             let (cells, budget) = &mut *lock(&self.panels);
-            cell(cells, alike(question, now), now, budget.kept(now))
+            let kept = if source.slows() { budget.kept(now) } else { micros(DASHBOARD_PAID) };
+            cell(cells, alike(question, now), now, kept)
         };
         let (answer, _) = cell
             .get_or_try_init(|| async {
@@ -148,6 +149,20 @@ mod tests {
     /// A warehouse that counts what it is asked, and takes its time.
     struct Counting(AtomicUsize, Duration);
 
+    /// One that is elsewhere.
+    struct Paid(Counting);
+
+    #[async_trait]
+    impl Ask for Paid {
+        fn slows(&self) -> bool {
+            false
+        }
+
+        async fn ask(&self, asked: &Question, limits: QueryLimits) -> Result<Answer, QueryError> {
+            self.0.ask(asked, limits).await
+        }
+    }
+
     #[async_trait]
     impl Ask for Counting {
         async fn ask(&self, _: &Question, limits: QueryLimits) -> Result<Answer, QueryError> {
@@ -219,6 +234,19 @@ mod tests {
         let (warehouse, day) = (quick(), question(NOW - 24 * HOUR, NOW));
         for at in [0, 3_000_000] {
             assert_eq!(asked_at(&warehouse, &cache, &day, NOW + HOUR + at).await, NOW + HOUR);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_paid_by_its_bytes_is_asked_once_a_minute_whatever_it_takes() {
+        tokio::time::pause();
+        let paid = Paid(Counting(AtomicUsize::new(0), QUERY_TIMEOUT / 2));
+        let (cache, minute) = (Cache::default(), micros(DASHBOARD_PAID));
+        for (at, asked) in [(0, 1), (minute - 1, 1), (minute, 2), (2 * minute, 3), (3 * minute, 4)]
+        {
+            let day = question(NOW + at - 24 * HOUR, NOW + at);
+            cache.about(&paid, &day, NOW + at).await.unwrap();
+            assert_eq!(paid.0.0.load(Ordering::Relaxed), asked, "after {at} microseconds");
         }
     }
 

@@ -175,13 +175,15 @@ pub const STATEMENT_BYTES: i64 = 4 << 40;
 
 /// The page shows an answer this long before it asks again: however many look at it.
 pub const DASHBOARD_FRESH: Duration = Duration::from_secs(4);
-/// In the long run all its questions together take one part in so many of the time: answers are kept
-/// for as long as that needs.
+/// In the long run all its questions together take one part in so many of the time, where they slow
+/// down who writes: answers are kept for as long as that needs.
 pub const DASHBOARD_SHARE: u32 = 60;
 /// But so much is put by, for who opens the page and while a new stack fills.
 pub const DASHBOARD_PUT_BY: Duration = Duration::from_secs(8);
 /// No answer is kept longer than this, whatever it took: it may only have waited for others.
 pub const DASHBOARD_KEPT: Duration = Duration::from_secs(5 * 60);
+/// An answer is kept this long where questions are paid by their bytes and slow nobody down.
+pub const DASHBOARD_PAID: Duration = Duration::from_secs(60);
 /// Answers kept at a time: the oldest makes way.
 pub const DASHBOARD_ANSWERS: usize = 64;
 /// Records of the log that the page's viewers read at a time: each may unpack a commit of the log.

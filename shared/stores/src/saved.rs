@@ -263,6 +263,11 @@ pub trait Ask: Send + Sync {
         Duration::from_millis(700)
     }
 
+    /// Whether questions slow down who writes, as on one machine they do.
+    fn slows(&self) -> bool {
+        true
+    }
+
     /// Answers a question, without side effects.
     async fn ask(&self, question: &Question, limits: QueryLimits) -> Result<Answer, QueryError>;
 }

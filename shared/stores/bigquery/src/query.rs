@@ -40,6 +40,10 @@ impl Ask for BigqueryWarehouse {
         PAUSE
     }
 
+    fn slows(&self) -> bool {
+        false
+    }
+
     async fn ask(&self, question: &Question, limits: QueryLimits) -> Result<Answer, QueryError> {
         self.asked(question, limits, QUERY_BYTES).await
     }

@@ -194,13 +194,13 @@ async fn choose(browser: &Browser, name: &str, value: &str) {
 /// Waits until the address and the fields say this, and so many events are shown and counted.
 async fn shows(browser: &Browser, asked: Value, events: &[&str], counted: u32) {
     let wanted = json!({ "address": asked, "fields": asked, "events": events, "counted": counted });
-    browser.gives(&asked.to_string(), "return look.shown()", &wanted, PATIENCE).await;
+    browser.gives(&asked.to_string(), "return look.shown()", &wanted, ANEW).await;
 }
 
 /// Waits until the tile of a day's volume says this.
 async fn volume(browser: &Browser, events: &str) {
     let figure = "return document.querySelector('[data-tile=volume] .figure').textContent";
-    browser.gives("the volume of a day", figure, &json!(events), PATIENCE).await;
+    browser.gives("the volume of a day", figure, &json!(events), ANEW).await;
 }
 
 /// Waits until so many attempts are told of the level that was played on two days.
@@ -209,7 +209,7 @@ async fn tried(browser: &Browser, attempts: &str) {
         "const levels = document.querySelector('article[aria-label=\"The hardest levels\"]');
         const rows = [...levels.querySelectorAll('.lines tbody tr')];
         return rows.find(row => row.cells[0].textContent === '7')?.cells[3].textContent ?? null";
-    browser.gives("attempts at the level", level, &json!(attempts), PATIENCE).await;
+    browser.gives("attempts at the level", level, &json!(attempts), ANEW).await;
 }
 
 #[tokio::test]
@@ -236,7 +236,7 @@ async fn what_is_chosen_narrows_the_page_stands_in_its_address_and_comes_back() 
     let levels =
         "const levels = document.querySelector('article[aria-label=\"The hardest levels\"]');
         return [...levels.querySelectorAll('.lines tbody th')].map(level => level.textContent)";
-    browser.gives("its level", levels, &json!(["elsewhere"]), PATIENCE).await;
+    browser.gives("its level", levels, &json!(["elsewhere"]), ANEW).await;
     choose(browser, "app", "").await;
     shows(browser, json!({}), &all, 5).await;
     choose(browser, "range", "1h").await;
@@ -291,12 +291,12 @@ async fn of_some_players(browser: &Browser, stack: &Stack) {
     browser.until("the other platform", others).await;
     let sum = "document.querySelector('article[aria-label=\"Revenue per active player\"] .sum')";
     let bought = format!("return {sum}?.textContent.split(' ')[0]");
-    browser.gives("what all have bought", &bought, &json!("1"), PATIENCE).await;
+    browser.gives("what all have bought", &bought, &json!("1"), ANEW).await;
     choose(browser, "platform", "android").await;
-    browser.gives("what some have bought", &bought, &json!("0"), PATIENCE).await;
+    browser.gives("what some have bought", &bought, &json!("0"), ANEW).await;
     choose(browser, "platform", "ios").await;
     choose(browser, "country", "unknown").await;
-    browser.gives("what others have bought", &bought, &json!("1"), PATIENCE).await;
+    browser.gives("what others have bought", &bought, &json!("1"), ANEW).await;
     choose(browser, "release", "2.0").await;
     let asked = json!({ "range": "1h", "platform": "ios", "country": "unknown", "release": "2.0" });
     shows(browser, asked, &["begun", "foreign"], 4).await;
@@ -311,7 +311,7 @@ async fn the_focus_stays(browser: &Browser, stack: &Stack) {
     choose(browser, "range", "24h").await;
     let focus = "const panel = document.querySelector('article[aria-label=\"By reason\"]');
         return panel.ariaBusy === 'true' ? null : document.activeElement.textContent";
-    browser.gives("the focus is there", focus, &json!(LETTER), PATIENCE).await;
+    browser.gives("the focus is there", focus, &json!(LETTER), ANEW).await;
     browser.run("document.activeElement.click()").await;
     let reason = "return new URLSearchParams(location.search).get('reason')";
     assert_eq!(browser.run(reason).await, LETTER);
@@ -344,7 +344,7 @@ async fn held(browser: &Browser, stack: &Stack) {
     shows(browser, json!({ "range": "1h" }), &all, 5).await;
     let csv = "return fetch(document.querySelector('.browser a[download]').href)
         .then(answer => answer.text()).then(text => text.trim().split('\\n').length)";
-    browser.gives("a head and the events, as CSV", csv, &json!(1 + all.len()), PATIENCE).await;
+    browser.gives("a head and the events, as CSV", csv, &json!(1 + all.len()), ANEW).await;
 }
 
 /// Whoever comes when all streams are taken is told so, and gets one when there is one again.

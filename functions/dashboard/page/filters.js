@@ -99,6 +99,9 @@ export function buckets([from, to], size) {
 /** Where a plot of a range has its points. */
 export const axis = (range) => buckets(range, bucket(range));
 
+/** What is not in an answer of so many seconds ago is none by then; of what came since nobody knows. */
+export const missing = (at, age = 0) => (at <= Date.now() / 1000 - age ? 0 : null);
+
 /** The parameters that every question has. */
 export function common(span) {
   const [from, to] = range(span);

@@ -18,7 +18,7 @@ export function start(section) {
     empty: "No event happened in this range.",
     every: 5,
     beside: () => filters.axis(filters.range()),
-    draw(body, { rows }) {
+    draw(body, { rows, age }) {
       // The rest, which has no code, comes last.
       const order = (code) => code ?? Infinity;
       const codes = [...new Set(rows.map((row) => row.event_type))].sort((a, b) => (order(a) < order(b) ? -1 : 1));
@@ -35,7 +35,7 @@ export function start(section) {
           colour: types.colour(at),
           dash: types.dash(at),
           format: count,
-          values: x.map((second) => found.get(`${code} ${second}`) ?? 0),
+          values: x.map((second) => found.get(`${code} ${second}`) ?? filters.missing(second, age)),
         })),
       });
     },

@@ -55,7 +55,7 @@ function substance({ name, parameters: { from_time, to_time, ...more } }) {
 
 /** Answers that take long are asked for seldom; whoever reads an old one is told so. */
 function aged({ age }) {
-  return age < OLD ? "" : `As it was ${since(age * 1000)} ago: there is much to look through, so it is seldom asked for anew.`;
+  return !(age >= OLD) ? "" : `As it was ${since(age * 1000)} ago: there is much to look through, so it is seldom asked for anew.`;
 }
 
 /** The same question on a command line. */
@@ -83,12 +83,14 @@ export function provisional(body, words) {
 export function panel(section, { title, note, question, draw, beside = () => null, empty, every = 15, wide, controls }) {
   const body = h("div", { class: "body" });
   const state = h("p", { class: "word", role: "status" }, "Asking…");
+  // Not announced: it grows, and says nothing new.
+  const old = h("p", { class: "word" });
   const words = typeof note === "function" ? note : () => note;
   const noted = note ? h("p", {}, words()) : null;
   const head = h("header", {}, h("h3", {}, title), noted, controls);
   const [link, hint] = [h("a", { download: "" }, "Save as CSV"), h("code")];
   const figures = numbers(title, link, " · ", hint);
-  const element = h("article", { class: `panel${wide ? " wide" : ""}`, "aria-label": title, "aria-busy": "true" }, head, state, body, figures.element);
+  const element = h("article", { class: `panel${wide ? " wide" : ""}`, "aria-label": title, "aria-busy": "true" }, head, state, old, body, figures.element);
   let [inSight, timer, turn, asked, drawn, told] = [false, undefined, 0];
 
   /** What stands there is not the answer to what is asked now. */
@@ -105,7 +107,8 @@ export function panel(section, { title, note, question, draw, beside = () => nul
     hint.replaceChildren(quoted(command(now)));
     const none = answer.rows.length === 0;
     element.dataset.state = none ? "empty" : "filled";
-    say(state, none ? empty : aged(answer));
+    say(state, none ? empty : "");
+    old.textContent = aged(answer);
     body.hidden = none;
     figures.element.hidden = false;
     if (noted) say(noted, words(answer));

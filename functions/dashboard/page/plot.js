@@ -119,9 +119,11 @@ export function plot(body, { title, x, lines, height = 220, labels, format = sho
   return keep.uplot;
 }
 
-/** Where nobody points, the legend tells the latest. */
+/** Where nobody points, the legend tells the latest that is known. */
 function latest(uplot) {
-  if (uplot.cursor.idx === null || uplot.cursor.left < 0) uplot.setLegend({ idx: uplot.data[0].length - 1 });
+  const [x, ...lines] = uplot.data;
+  const known = x.findLastIndex((_, at) => lines.some((values) => (values[at] ?? null) !== null));
+  if (uplot.cursor.idx === null || uplot.cursor.left < 0) uplot.setLegend({ idx: known < 0 ? x.length - 1 : known });
 }
 
 /** Goes to the next point, and says what is there. */

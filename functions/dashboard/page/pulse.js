@@ -161,11 +161,11 @@ function history(panels) {
     empty: "Nothing has arrived in this range. Send an event with the form below, or look at a longer range.",
     every: 10,
     beside: () => filters.axis(filters.arrived()),
-    draw(body, { rows }) {
+    draw(body, { rows, age }) {
       const span = filters.arrived();
       const x = filters.axis(span);
       const found = new Map(rows.map((row) => [Date.parse(row.bucket) / 1000, row]));
-      const line = (name, colour, more = {}) => ({ label: name, colour, values: x.map((at) => found.get(at)?.[name] ?? 0), ...more });
+      const line = (name, colour, more = {}) => ({ label: name, colour, values: x.map((at) => found.get(at)?.[name] ?? filters.missing(at, age)), ...more });
       plot(body, {
         title: "What arrived",
         x,

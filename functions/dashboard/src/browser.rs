@@ -79,7 +79,13 @@ impl Browser {
         // All who share a look rest equally long, and share the next one too.
         match &looked {
             Ok(_) if !source.slows() => self.took = Duration::ZERO,
-            Err(_) => self.took = began.elapsed(),
+            Err(error) => {
+                self.took = began.elapsed();
+                if far && self.far.is_some() && matches!(error, QueryError::Timeout(_)) {
+                    // The next one that goes far takes as long: those that do not come between.
+                    (self.far, self.far_took) = (Some(now), self.took);
+                }
+            }
             // The first one went back as far as was asked: of the next one that says nothing.
             Ok(_) if self.far.is_none() => self.took = Duration::ZERO,
             Ok((_, took)) if far => self.far_took = *took,

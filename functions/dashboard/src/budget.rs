@@ -19,7 +19,9 @@ pub(crate) struct Budget {
 impl Budget {
     /// Counts what a question took.
     pub(crate) fn spend(&mut self, took: Duration, now: i64) {
-        self.owed = self.owed(now).saturating_add(took);
+        // A warehouse that stood still for a while is not paid back for hours.
+        let most = DASHBOARD_PUT_BY + 2 * DASHBOARD_KEPT / DASHBOARD_SHARE;
+        self.owed = self.owed(now).saturating_add(took).min(most);
         self.at = now;
     }
 
@@ -83,6 +85,14 @@ mod tests {
     fn what_takes_little_is_always_fresh_and_so_is_all_on_a_page_that_was_just_opened() {
         assert_eq!(taken(17, Duration::from_millis(5), 3_600).1, 0);
         assert_eq!(taken(17, Duration::from_millis(50), 45).1, 0);
+    }
+
+    #[test]
+    fn what_stood_still_is_paid_back_in_minutes() {
+        let mut budget = Budget::default();
+        (0..17).for_each(|_| budget.spend(Duration::from_secs(10), START));
+        assert_eq!(budget.kept(START), micros(DASHBOARD_KEPT));
+        assert_eq!(budget.kept(START + 2 * micros(DASHBOARD_KEPT)), micros(DASHBOARD_FRESH));
     }
 
     #[test]

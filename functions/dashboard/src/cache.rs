@@ -82,11 +82,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The place of an answer: what is older than `kept` is asked for again, what is on its way waited for.
 fn cell(cells: &mut Cells, key: Question, now: i64, kept: i64) -> (i64, Cell) {
     cells.retain(|_, (asked, cell)| {
-        let kept = if cell.initialized() { kept } else { micros(QUERY_TIMEOUT) };
+        // One that is on its way may have waited for its turn for as long as it may take.
+        let kept = if cell.initialized() { kept } else { micros(2 * QUERY_TIMEOUT) };
         now - *asked < kept
     });
     if cells.len() >= DASHBOARD_ANSWERS && !cells.contains_key(&key) {
-        let oldest = cells.iter().min_by_key(|(_, (asked, _))| *asked);
+        let oldest = cells.iter().min_by_key(|(_, (asked, cell))| (!cell.initialized(), *asked));
         if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
             cells.remove(&oldest);
         }

@@ -179,13 +179,13 @@ pub const DASHBOARD_FRESH: Duration = Duration::from_secs(4);
 /// down who writes: answers are kept for as long as that needs.
 pub const DASHBOARD_SHARE: u32 = 60;
 /// But so much is put by, for who opens the page and while a new stack fills.
-pub const DASHBOARD_PUT_BY: Duration = Duration::from_secs(8);
+pub const DASHBOARD_PUT_BY: Duration = Duration::from_secs(12);
 /// No answer is kept longer than this, whatever it took: it may only have waited for others.
 pub const DASHBOARD_KEPT: Duration = Duration::from_secs(5 * 60);
 /// An answer is kept this long where questions are paid by their bytes and slow nobody down.
 pub const DASHBOARD_PAID: Duration = Duration::from_secs(60);
 /// Answers kept at a time: the oldest makes way.
-pub const DASHBOARD_ANSWERS: usize = 64;
+pub const DASHBOARD_ANSWERS: usize = 512;
 /// Records of the log that the page's viewers read at a time: each may unpack a commit of the log.
 pub const DASHBOARD_RECORDS: usize = 4;
 /// Streams of the page at a time: each costs a question a second at most.

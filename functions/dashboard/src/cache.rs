@@ -139,7 +139,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use async_trait::async_trait;
-    use questline_events::limits::{DASHBOARD_KEPT, DASHBOARD_PUT_BY, DASHBOARD_SHARE};
+    use questline_events::limits::{DASHBOARD_PUT_BY, DASHBOARD_SHARE};
     use questline_stores::saved::Saved;
 
     use super::*;
@@ -223,10 +223,11 @@ mod tests {
         tokio::time::pause();
         let slow = Counting(AtomicUsize::new(0), QUERY_TIMEOUT);
         let cache = Cache::default();
-        // All that was put by is taken at once; the rest is paid back.
-        let owed = micros((QUERY_TIMEOUT - DASHBOARD_PUT_BY) * DASHBOARD_SHARE);
-        let kept = owed.min(micros(DASHBOARD_KEPT)) / 2;
-        for (at, asked) in [(0, 1), (kept - 1_000_000, 1), (kept + 1_000_000, 2)] {
+        // Two take more than was put by, and the rest is paid back.
+        let past = question(NOW - 99 * HOUR, NOW - 48 * HOUR);
+        assert!(cache.about(&slow, &past, NOW).await.is_err());
+        let paid = micros((2 * QUERY_TIMEOUT - DASHBOARD_PUT_BY) * DASHBOARD_SHARE) / 2;
+        for (at, asked) in [(0, 2), (paid - 1_000_000, 2), (paid + 1_000_000, 3)] {
             let day = question(NOW + at - 24 * HOUR, NOW + at);
             let answer = cache.about(&slow, &day, NOW + at).await;
             assert!(matches!(answer, Err(QueryError::Timeout(_))));

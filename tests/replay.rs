@@ -26,13 +26,14 @@ fn said(output: &Output) -> String {
     [&output.stdout, &output.stderr].map(|said| String::from_utf8_lossy(said).into_owned()).concat()
 }
 
-/// Waits until the closed day's metrics have so many attempts.
+/// Waits until the last run of a day is done, and its metrics have so many attempts.
 async fn attempts(stack: &Stack, day: Day, expected: i64) {
     let sql = format!(
         "SELECT coalesce((SELECT CAST(sum(attempts) AS BIGINT) FROM level_metrics
              WHERE event_date = '{day}'), 0) + 1000000 * (SELECT count(*) FROM stale_days)
          FROM pipeline_runs WHERE event_date = '{day}' AND state = 'done'
-         AND step = 'quality_results' HAVING count(*) > 0"
+         AND step = 'quality_results' AND started_at > (SELECT max(started_at) FROM pipeline_runs
+             WHERE event_date = '{day}' AND step = 'day_rows') HAVING count(*) > 0"
     );
     let start = Instant::now();
     loop {

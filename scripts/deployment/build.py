@@ -16,6 +16,8 @@ MUSL = "x86_64-unknown-linux-musl"
 LIGHT = "--no-default-features"
 # The glibc of provided.al2023, Lambda's system.
 LAMBDA = "aarch64-unknown-linux-gnu.2.34"
+# The same as zig calls them.
+ZIG = {MUSL: "x86_64-linux-musl", LAMBDA: "aarch64-linux-gnu.2.34"}
 
 
 class Built(NamedTuple):
@@ -48,9 +50,17 @@ def build(steps, function, platform, profile):
         f"--remap-path-prefix={steps.root}=/questline",
         f"--remap-path-prefix={Path.home()}/.cargo=/cargo",
     ]
+    # librdkafka's configure asks for none but these, and would take the compiler of this machine.
+    compiler = f"-- -target {ZIG[target]}"
     env = {
         "PATH": f"{os.environ['QUESTLINE_CROSS']}:{os.environ['PATH']}",
         "RUSTFLAGS": " ".join(flags),
+        "CC": f"cargo-zigbuild zig cc {compiler}",
+        "CXX": f"cargo-zigbuild zig c++ {compiler}",
+        # Its shared library, which nothing here uses, names what only its tests have.
+        "LDFLAGS": "-Wl,--undefined-version",
+        "HOST_CC": "cc",
+        "HOST_CXX": "c++",
     }
     packages = ["-p", program, LIGHT]
     packages += ["-p", "questline-log-kafka", "--features", "questline-log-kafka/vendored"]

@@ -55,7 +55,7 @@ function substance({ name, parameters: { from_time, to_time, ...more } }) {
 
 /** Answers that take long are asked for seldom; whoever reads an old one is told so. */
 function aged({ age }) {
-  return !(age >= OLD) ? "" : `As it was ${since(age * 1000)} ago: there is much to look through, so it is seldom asked for anew.`;
+  return age >= OLD ? `As it was ${since(age * 1000)} ago: there is much to look through, so it is seldom asked for anew.` : "";
 }
 
 /** The same question on a command line. */

@@ -21,9 +21,9 @@ const NEAR_MICROS: i64 = 15_000_000;
 /// What became a row later, because processing was behind or was started anew, is found by looks that
 /// go back so far, longer than a stream is open. So many rows are too dear for each look.
 const FAR_MICROS: i64 = 300_000_000;
-/// Between two of those, or two, four, eight or sixteen times as much: a hundred times as long as the
-/// last one took.
+/// Between two of those, or two, four, eight or sixteen times as much.
 const FAR_EVERY_MICROS: i64 = 5_000_000;
+/// That is this many times as long as the last one took.
 const FAR_SHARE: u32 = 100;
 
 /// One listener's events: every event once, unless more than `most` newer ones were there before it.
@@ -78,7 +78,6 @@ impl Browser {
         let looked = dashboard.cache.look(source, &question, now).await;
         // All who share a look rest equally long, and share the next one too.
         match &looked {
-            Ok(_) if !source.slows() => self.took = Duration::ZERO,
             Err(error) => {
                 self.took = began.elapsed();
                 if far && self.far.is_some() && matches!(error, QueryError::Timeout(_)) {
@@ -87,7 +86,7 @@ impl Browser {
                 }
             }
             // The first one went back as far as was asked: of the next one that says nothing.
-            Ok(_) if self.far.is_none() => self.took = Duration::ZERO,
+            Ok(_) if self.far.is_none() || !source.slows() => self.took = Duration::ZERO,
             Ok((_, took)) if far => self.far_took = *took,
             Ok((_, took)) => self.took = *took,
         }

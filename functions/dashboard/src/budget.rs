@@ -1,4 +1,5 @@
-//! What the page's questions may take of the warehouse's time, whoever looks and whatever is asked.
+//! What questions that are asked again and again may take of the warehouse's time, however many look.
+//! One that is new is asked at once, and paid back by the others.
 
 use std::time::Duration;
 

@@ -50,7 +50,17 @@ impl Kafka {
     #[must_use]
     pub fn start(folder: &Path) -> Self {
         fs::create_dir_all(data(folder)).expect("a directory for the broker");
-        Self::start_in(folder, None, false)
+        Self::start_in(folder, None, false, None)
+    }
+
+    /// Starts a broker that tells its clients to come to another port: to whoever stands between.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    #[must_use]
+    pub fn start_behind(folder: &Path, port: u16) -> Self {
+        fs::create_dir_all(data(folder)).expect("a directory for the broker");
+        Self::start_in(folder, None, false, Some(port))
     }
 
     /// Starts a broker that lets in whoever signs in over TLS as [`USER`] with [`PASSWORD`], by
@@ -71,7 +81,7 @@ impl Kafka {
             let status = quiet.args(arguments).args(store).status();
             assert!(status.is_ok_and(|status| status.success()), "a certificate");
         }
-        Self::start_in(folder, None, true)
+        Self::start_in(folder, None, true, None)
     }
 
     /// Starts a broker whose disk is a file system of its own, of this size in MB. None where name
@@ -96,22 +106,23 @@ impl Kafka {
         let out = keeper.stdout.take().map(BufReader::new);
         _ = out.map(|mut out| out.read_line(&mut said));
         if said.trim() == "ready" {
-            return Some(Self::start_in(folder, Some(keeper), false));
+            return Some(Self::start_in(folder, Some(keeper), false, None));
         }
         _ = keeper.kill();
         _ = keeper.wait();
         None
     }
 
-    fn start_in(folder: &Path, keeper: Option<Child>, guarded: bool) -> Self {
+    fn start_in(folder: &Path, keeper: Option<Child>, guarded: bool, told: Option<u16>) -> Self {
         let (port, controller) = (free_port(), free_port());
+        let told = told.unwrap_or(port);
         let clients = if guarded { "SASL_SSL" } else { "PLAINTEXT" };
         let properties = format!(
             "process.roles=broker,controller\n\
              node.id=1\n\
              controller.quorum.voters=1@127.0.0.1:{controller}\n\
              listeners=CLIENTS://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-             advertised.listeners=CLIENTS://127.0.0.1:{port}\n\
+             advertised.listeners=CLIENTS://127.0.0.1:{told}\n\
              inter.broker.listener.name=CLIENTS\n\
              controller.listener.names=CONTROLLER\n\
              listener.security.protocol.map=CONTROLLER:PLAINTEXT,CLIENTS:{clients}\n\

@@ -74,6 +74,15 @@ impl<Role: Send + Sync> ClientContext for Context<Role> {
 
 impl ConsumerContext for Context {}
 
+/// Lets a client end in a thread of its own: one that has lost sight of its brokers may take for ever.
+pub(crate) fn part_with(client: impl Send + 'static) {
+    let end = move || drop(client);
+    if let Err(error) = std::thread::Builder::new().name("kafka-end".to_owned()).spawn(end) {
+        // It has ended here.
+        tracing::debug!(%error, "kafka.end");
+    }
+}
+
 pub(crate) fn unavailable(error: KafkaError) -> LogError {
     LogError::Unavailable(error.into())
 }

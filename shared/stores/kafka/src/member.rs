@@ -9,7 +9,7 @@
 //! the others wait for that as long as `max.poll.interval.ms` allows.
 
 use std::{
-    sync::{atomic::Ordering, mpsc},
+    sync::{Arc, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -28,9 +28,9 @@ use rdkafka::{
 use tokio::sync::oneshot;
 
 use crate::{
-    client::{Context, unavailable},
+    client::{Context, part_with, unavailable},
     convert::Gathered,
-    membership::{Changes, Client, Membership, all_known, passing},
+    membership::{Changes, Client, Membership, all_known, let_go, passing},
     native::keep_little_free,
     reader::{Onlooker, PATIENCE, bounds, committed, number},
     settings::{SESSION, Settings},
@@ -138,7 +138,7 @@ struct Worker {
     gathered: Gathered,
     gaps: Vec<Gap>,
     /// As what member the batch in hand was polled.
-    in_hand: Option<ConsumerGroupMetadata>,
+    in_hand: Option<Arc<ConsumerGroupMetadata>>,
     /// The brokers are asked for no more until the next poll.
     paused: bool,
     /// A record came that is before where we are: perhaps the topic was made anew.
@@ -150,7 +150,7 @@ struct Worker {
 /// However it ends: a client that waits for its partitions to be given up would wait for good.
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.let_go();
+        let_go(&self.consumer);
     }
 }
 
@@ -180,22 +180,6 @@ impl Worker {
         &self.consumer.context().role
     }
 
-    /// Changes that wait are not waited for any more: the client is about to end.
-    fn let_go(&self) {
-        self.changes().ending.store(true, Ordering::Release);
-        let heard = std::mem::take(&mut *self.changes().heard());
-        for change in heard {
-            let result = if change.gained {
-                self.consumer.incremental_assign(&TopicPartitionList::new())
-            } else {
-                self.consumer.incremental_unassign(&change.partitions)
-            };
-            if let Err(error) = result {
-                tracing::debug!(%error, "kafka.member");
-            }
-        }
-    }
-
     fn poll(&mut self, limits: PollLimits) -> Result<Polled, LogError> {
         // What librdkafka has of it lies beside it: a batch is smaller than the embedded log's.
         let limits = PollLimits {
@@ -207,6 +191,9 @@ impl Worker {
         let mut polled = Polled::default();
         if self.consumer.client().fatal_error().is_some() {
             self.join_again(&mut polled)?;
+        } else if self.tails.is_deaf() {
+            tracing::warn!("kafka.deaf");
+            self.replace(&mut polled)?;
         }
         self.pause(false)?;
         self.committer.begin()?;
@@ -248,7 +235,7 @@ impl Worker {
         polled.records = std::mem::take(&mut self.gathered).into_records();
         let Polled { records, gaps, passed, .. } = &polled;
         if !(records.is_empty() && gaps.is_empty() && passed.is_empty()) {
-            self.in_hand = self.consumer.group_metadata();
+            self.in_hand = self.consumer.group_metadata().map(Arc::new);
         }
         Ok(polled)
     }
@@ -292,8 +279,13 @@ impl Worker {
             thread::sleep(KEEP_ALIVE);
             return Err(LogError::Unavailable("another has this instance's name".into()));
         }
-        self.let_go();
-        self.consumer = self.membership.begin()?;
+        self.replace(polled)
+    }
+
+    /// Goes on with another client.
+    fn replace(&mut self, polled: &mut Polled) -> Result<(), LogError> {
+        let_go(&self.consumer);
+        part_with(std::mem::replace(&mut self.consumer, self.membership.begin()?));
         (self.gathered, self.anew, self.outlived) = (Gathered::default(), false, None);
         self.paused = false;
         self.gaps.clear();
@@ -447,7 +439,8 @@ impl Worker {
         }
         // The brokers refuse a member of an older generation. Where a newer one was announced and
         // waits for us, the partitions are ours until we say so.
-        let member = if news { self.consumer.group_metadata() } else { Some(polled_as) };
+        let member =
+            if news { self.consumer.group_metadata().map(Arc::new) } else { Some(polled_as) };
         let member = member.ok_or(LogError::Fenced)?;
         self.committer.commit(transaction, &member)?;
         // What was polled may be committed in steps.

@@ -113,6 +113,23 @@ impl Membership {
     }
 }
 
+/// Changes that wait are not waited for any more: the client is about to end.
+pub(crate) fn let_go(client: &Client) {
+    let changes = &client.context().role;
+    changes.ending.store(true, Ordering::Release);
+    let heard = std::mem::take(&mut *changes.heard());
+    for change in heard {
+        let result = if change.gained {
+            client.incremental_assign(&TopicPartitionList::new())
+        } else {
+            client.incremental_unassign(&change.partitions)
+        };
+        if let Err(error) = result {
+            tracing::debug!(%error, "kafka.member");
+        }
+    }
+}
+
 /// Refuses a partition that was added while we run: nobody asks how far it is, and what came there
 /// would be passed over in silence.
 pub(crate) fn all_known(partitions: &[u32]) -> Result<(), LogError> {

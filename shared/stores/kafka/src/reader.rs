@@ -68,6 +68,20 @@ impl Onlooker {
         Ok(client)
     }
 
+    /// Asks a question. A client that has no answer is not asked again: it may have forgotten for good
+    /// where it could ask.
+    fn ask<T>(
+        &self,
+        group: &str,
+        question: impl FnOnce(&Client) -> Result<T, LogError>,
+    ) -> Result<T, LogError> {
+        let answer = question(&*self.asking(group)?);
+        if answer.is_err() {
+            self.clients.lock().unwrap_or_else(PoisonError::into_inner).remove(group);
+        }
+        answer
+    }
+
     /// What a client is told that reads by itself, and is to hear where partitions end.
     fn ending(&self) -> ClientConfig {
         let mut config = self.settings.reader(NOBODY);
@@ -84,13 +98,13 @@ impl Onlooker {
 
     /// The offset after the last record of each partition.
     pub(crate) fn ends(&self, topic: Topic) -> Result<Vec<i64>, LogError> {
-        bounds(&*self.asking(NOBODY)?, topic, Offset::End)
+        self.ask(NOBODY, |client| bounds(client, topic, Offset::End))
     }
 
     /// The offset that a group has committed on each partition of the raw topic.
     pub(crate) fn committed(&self, group: &str) -> Result<Vec<Option<i64>>, LogError> {
         let partitions: Vec<u32> = (0..Topic::Raw.partitions()).collect();
-        let found = committed(&*self.asking(group)?, &partitions)?;
+        let found = self.ask(group, |client| committed(client, &partitions))?;
         Ok(by_partition(&found, partitions.len()))
     }
 
@@ -132,9 +146,10 @@ impl Onlooker {
 
     /// The record of the raw topic at a position.
     pub(crate) fn record(&self, partition: u32, offset: i64) -> Result<Option<Record>, LogError> {
-        let asking = self.asking(NOBODY)?;
-        let kept =
-            |bound| Ok(bounds(&*asking, Topic::Raw, bound)?.get(partition as usize).copied());
+        let kept = |bound| {
+            let bounds = self.ask(NOBODY, |client| bounds(client, Topic::Raw, bound))?;
+            Ok(bounds.get(partition as usize).copied())
+        };
         let (first, end) = (kept(Offset::Beginning)?, kept(Offset::End)?);
         if first.is_none_or(|first| offset < first) || end.is_none_or(|end| offset >= end) {
             return Ok(None);
@@ -161,8 +176,9 @@ impl Onlooker {
                 .add_partition_offset(topic.name(), number(*partition), Offset::Offset(since_ms))
                 .map_err(unavailable)?;
         }
-        let questions = self.asking(NOBODY)?;
-        patiently(|| sound(questions.offsets_for_times(times.clone(), PATIENCE)?))
+        self.ask(NOBODY, |client| {
+            patiently(|| sound(client.offsets_for_times(times.clone(), PATIENCE)?))
+        })
     }
 
     /// Where a moment begins on each partition; its end where nothing is younger.
@@ -176,7 +192,7 @@ impl Onlooker {
 
     /// Whether nothing of some offsets has expired, and no open transaction holds any of them back.
     pub(crate) fn keeps(&self, topic: Topic, offsets: &[Range<i64>]) -> Result<bool, LogError> {
-        let firsts = bounds(&*self.asking(NOBODY)?, topic, Offset::Beginning)?;
+        let firsts = self.ask(NOBODY, |client| bounds(client, topic, Offset::Beginning))?;
         let ends = bounds(&self.create(&self.ending())?, topic, Offset::End)?;
         let mut partitions = offsets.iter().zip(firsts.iter().zip(&ends));
         Ok(partitions.all(|(offsets, (first, end))| {

@@ -131,6 +131,9 @@ impl Settings {
             .set("allow.auto.create.topics", "false")
             // A broker that comes back is found within 2 s, not within 10 s.
             .set("reconnect.backoff.max.ms", "2000")
+            // What was asked of a broker that died with the question is asked again this soon, in
+            // milliseconds, not after 5 minutes.
+            .set("topic.metadata.refresh.interval.ms", "10000")
             // Balancers drop what is idle; a dead peer is noticed.
             .set("socket.keepalive.enable", "true");
         if let Some(file) = &self.certificates {

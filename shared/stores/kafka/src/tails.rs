@@ -22,6 +22,9 @@ const PERIOD: Duration = Duration::from_secs(5);
 /// What is not answered within this time is asked again: meanwhile the member does nothing else.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// A member that has had no answer for so long is compared with a newcomer.
+const UNHEARD: Duration = Duration::from_secs(20);
+
 /// Looks, now and then, whether there is a record before an end.
 pub(crate) struct Tails {
     onlooker: Onlooker,
@@ -31,6 +34,8 @@ pub(crate) struct Tails {
     /// And where the log ended: by now every broker that could lead a partition knows of that. A new
     /// leader may yet tell an earlier end than the one before it did a moment ago.
     ends: Vec<i64>,
+    /// Since when the member has had no answer.
+    unheard: Option<Instant>,
 }
 
 /// The end of a partition on which there is nothing to be read.
@@ -45,7 +50,21 @@ pub(crate) struct Tail {
 
 impl Tails {
     pub(crate) fn new(onlooker: Onlooker) -> Self {
-        Self { onlooker, looked: Instant::now(), positions: Vec::new(), ends: Vec::new() }
+        let (positions, ends) = (Vec::new(), Vec::new());
+        Self { onlooker, looked: Instant::now(), positions, ends, unheard: None }
+    }
+
+    /// Whether a newcomer is answered and the member is not: when a broker that is only starting
+    /// knows of none, librdkafka may forget for good where it could ask.
+    pub(crate) fn is_deaf(&mut self) -> bool {
+        if self.unheard.is_none_or(|since| since.elapsed() < UNHEARD) {
+            return false;
+        }
+        self.unheard = None;
+        let newcomer = self.onlooker.from(&TopicPartitionList::new());
+        newcomer.is_ok_and(|newcomer| {
+            bounds_within(PATIENCE, &newcomer, Topic::Raw, Offset::End).is_ok()
+        })
     }
 
     /// The ends without a record of partitions on which we have stood still since the last look.
@@ -60,7 +79,10 @@ impl Tails {
         self.looked = Instant::now();
         let before = std::mem::replace(&mut self.positions, positions.to_vec());
         let bounds = |bound| bounds_within(PATIENCE, consumer, Topic::Raw, bound);
-        let ends = bounds(Offset::End).map_err(unavailable)?;
+        let ends = bounds(Offset::End);
+        let since = self.unheard.unwrap_or(self.looked);
+        self.unheard = ends.is_err().then_some(since);
+        let ends = ends.map_err(unavailable)?;
         let ends = std::mem::replace(&mut self.ends, ends);
         let mut tails = Vec::new();
         for (partition, ((position, before), end)) in

@@ -1,6 +1,10 @@
 //! One Kafka transaction carries the records produced and the offsets consumed.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
 
 use questline_stores::{
     NewRecord, Topic,
@@ -14,7 +18,7 @@ use rdkafka::{
 };
 
 use crate::{
-    client::{Context, is_fenced, sign_in, unavailable},
+    client::{Context, is_fenced, part_with, sign_in, unavailable},
     convert::outgoing,
     native::flush,
     settings::Settings,
@@ -24,6 +28,10 @@ use crate::{
 const STEP: Duration = Duration::from_secs(10);
 /// All attempts: a transaction open for longer is ended by the broker.
 const DEADLINE: Duration = Duration::from_secs(30);
+
+/// An attempt that has not ended by now never does: librdkafka waits without end for a broker that it
+/// has lost sight of.
+const NEVER: Duration = Duration::from_secs(15);
 
 /// One attempt to throw all away.
 const ABORT: Duration = Duration::from_secs(1);
@@ -40,8 +48,10 @@ pub(crate) struct Committer {
     context: Context,
     group: String,
     /// None before the first transaction, and after one whose end is not known.
-    producer: Option<BaseProducer<Context<Quiet>>>,
+    producer: Option<Arc<Client>>,
 }
+
+type Client = BaseProducer<Context<Quiet>>;
 
 /// What becomes of single records is the transaction's fate.
 pub(crate) struct Quiet;
@@ -63,11 +73,11 @@ impl Committer {
             return Ok(());
         }
         let config = self.settings.transactional(&self.group);
-        let producer: BaseProducer<Context<Quiet>> =
+        let producer: Client =
             config.create_with_context(self.context.of(Quiet)).map_err(unavailable)?;
         sign_in(&self.context.token, producer.client());
         persevere(|| producer.init_transactions(STEP)).map_err(failure)?;
-        self.producer = Some(producer);
+        self.producer = Some(Arc::new(producer));
         Ok(())
     }
 
@@ -76,19 +86,24 @@ impl Committer {
     pub(crate) fn commit(
         &mut self,
         transaction: Transaction,
-        member: &ConsumerGroupMetadata,
+        member: &Arc<ConsumerGroupMetadata>,
     ) -> Result<(), LogError> {
         self.begin()?;
         let Some(producer) = self.producer.take() else { return Err(LogError::Fenced) };
         let result = attempt(&producer, transaction, member);
-        let usable = match &result {
-            Ok(()) => true,
-            // A producer whose transaction cannot be aborted begins anew, which fences this one.
-            Err(error) => !is_fatal(error) && abort(&producer).is_ok(),
-        };
-        if usable {
+        let Err(error) = &result else {
             self.producer = Some(producer);
+            return Ok(());
+        };
+        // What cannot be aborted ends when the next one begins.
+        if !is_fatal(error)
+            && let Err(error) = abort(&producer)
+        {
+            tracing::debug!(%error, "kafka.abort");
         }
+        // There is a next one in any case: when a broker that is only starting knows of none,
+        // librdkafka may forget for good where it could send to, and aborts all the same.
+        part_with(producer);
         result.map_err(failure)
     }
 
@@ -101,9 +116,9 @@ impl Committer {
 }
 
 fn attempt(
-    producer: &BaseProducer<Context<Quiet>>,
+    producer: &Arc<Client>,
     transaction: Transaction,
-    member: &ConsumerGroupMetadata,
+    member: &Arc<ConsumerGroupMetadata>,
 ) -> KafkaResult<()> {
     let Transaction { records, offsets: consumed } = transaction;
     producer.begin_transaction()?;
@@ -129,13 +144,34 @@ fn attempt(
     }
     // Nothing is on its way any more, or the time is up: then this says so.
     producer.flush(Duration::ZERO)?;
-    persevere(|| producer.send_offsets_to_transaction(&offsets, member, STEP))?;
+    persevere(|| send_offsets(producer, &offsets, member))?;
     persevere(|| producer.commit_transaction(STEP))
+}
+
+/// In a thread of its own: the call knows no end while it looks for the group's coordinator. One that
+/// is given up ends with its client.
+fn send_offsets(
+    producer: &Arc<Client>,
+    offsets: &TopicPartitionList,
+    member: &Arc<ConsumerGroupMetadata>,
+) -> KafkaResult<()> {
+    let (producer, offsets, member) = (producer.clone(), offsets.clone(), member.clone());
+    let (reply, answer) = mpsc::channel();
+    let call = move || {
+        let sent = producer.send_offsets_to_transaction(&offsets, &member, STEP);
+        // Whoever gave it up does not listen.
+        _ = reply.send(sent);
+    };
+    let timed_out = KafkaError::ConsumerCommit(RDKafkaErrorCode::OperationTimedOut);
+    match thread::Builder::new().name("kafka-offsets".to_owned()).spawn(call) {
+        Ok(_) => answer.recv_timeout(NEVER).unwrap_or(Err(timed_out)),
+        Err(_) => Err(timed_out),
+    }
 }
 
 /// Throws away what was not sent. The client waits until all of that has been heard of, and only who
 /// polls it hears: so it is asked for short whiles, and polled in between.
-fn abort(producer: &BaseProducer<Context<Quiet>>) -> KafkaResult<()> {
+fn abort(producer: &Client) -> KafkaResult<()> {
     persevere(|| {
         let aborted = producer.abort_transaction(ABORT);
         if aborted.is_err() {
@@ -145,11 +181,7 @@ fn abort(producer: &BaseProducer<Context<Quiet>>) -> KafkaResult<()> {
     })
 }
 
-fn send(
-    producer: &BaseProducer<Context<Quiet>>,
-    topic: Topic,
-    record: &NewRecord,
-) -> KafkaResult<()> {
+fn send(producer: &Client, topic: Topic, record: &NewRecord) -> KafkaResult<()> {
     let started = Instant::now();
     loop {
         match producer.send(outgoing(topic.name(), record, ())) {
@@ -174,7 +206,7 @@ fn persevere(mut step: impl FnMut() -> KafkaResult<()>) -> KafkaResult<()> {
                 if error.is_retriable() && started.elapsed() < DEADLINE =>
             {
                 // Some are said at once.
-                std::thread::sleep(PAUSE);
+                thread::sleep(PAUSE);
             }
             result => return result,
         }

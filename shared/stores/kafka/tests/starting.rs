@@ -1,0 +1,153 @@
+//! A broker that is only starting: for a moment it knows of no broker, not of itself, and says so.
+#![allow(clippy::unwrap_used, reason = "test helpers")]
+
+use std::{
+    collections::HashSet,
+    net::Ipv4Addr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use questline_log_kafka::{KafkaLog, Settings};
+use questline_stores::{
+    NewRecord, Topic,
+    contract::log::LIMITS,
+    log::{Appender as _, Committed, Consumer, Log as _, LogError, Reader as _, Transaction},
+};
+use questline_testing::{Kafka, free_port};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::watch,
+};
+
+/// The number of the request that asks for brokers and topics.
+const METADATA: [u8; 2] = [0, 3];
+/// No entry, as Kafka's newer messages count them.
+const NONE: u8 = 1;
+
+/// The numbers of requests for metadata that are not answered yet.
+type Asked = Arc<Mutex<HashSet<[u8; 4]>>>;
+
+/// One message of Kafka's protocol.
+async fn message(from: &mut OwnedReadHalf) -> std::io::Result<Vec<u8>> {
+    let length = from.read_u32().await?;
+    let mut message = vec![0; length as usize];
+    from.read_exact(&mut message).await?;
+    Ok(message)
+}
+
+async fn pass(message: &[u8], to: &mut OwnedWriteHalf) -> std::io::Result<()> {
+    to.write_u32(u32::try_from(message.len()).unwrap()).await?;
+    to.write_all(message).await
+}
+
+async fn requests(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, asked: Asked) {
+    while let Ok(request) = message(&mut from).await {
+        if request[..2] == METADATA {
+            assert!(request[3] >= 9, "an answer of another shape");
+            asked.lock().unwrap().insert(request[4..8].try_into().unwrap());
+        }
+        if pass(&request, &mut to).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn answers(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    asked: Asked,
+    starting: watch::Receiver<bool>,
+) {
+    while let Ok(mut answer) = message(&mut from).await {
+        let about_brokers = asked.lock().unwrap().remove(&answer[..4]);
+        if about_brokers && *starting.borrow() {
+            answer = without_brokers(&answer);
+        }
+        if pass(&answer, &mut to).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// An answer about topics that names no broker.
+fn without_brokers(answer: &[u8]) -> Vec<u8> {
+    // Its number, its tags, and for how long it was throttled.
+    let (head, mut rest) = answer.split_at(4 + 1 + 4);
+    let mut take = |count: usize| {
+        let (taken, after) = rest.split_at(count);
+        rest = after;
+        taken
+    };
+    for _ in NONE..take(1)[0] {
+        take(4);
+        let host = take(1)[0];
+        take(usize::from(host - 1) + 4);
+        let rack = take(1)[0];
+        take(usize::from(rack.saturating_sub(1)) + 1);
+    }
+    [head, &[NONE], rest].concat()
+}
+
+/// Stands between a broker and its clients; connections end when the broker begins to start.
+async fn stand(listener: TcpListener, broker: String, starting: watch::Receiver<bool>) {
+    loop {
+        let (client, _) = listener.accept().await.unwrap();
+        let (broker, mut starts) = (broker.clone(), starting.clone());
+        tokio::spawn(async move {
+            let Ok(broker) = TcpStream::connect(broker).await else { return };
+            let (from_client, to_client) = client.into_split();
+            let (from_broker, to_broker) = broker.into_split();
+            let (asked, starting, older) = (Asked::default(), starts.clone(), !*starts.borrow());
+            tokio::select! {
+                () = requests(from_client, to_broker, asked.clone()) => {}
+                () = answers(from_broker, to_client, asked, starting) => {}
+                _ = starts.wait_for(|starting| *starting), if older => {}
+            }
+        });
+    }
+}
+
+/// One record there and back, by every kind of client.
+async fn serves(log: &KafkaLog, consumer: &mut dyn Consumer) -> Result<(), LogError> {
+    let record = NewRecord { value: Some("v".into()), ..NewRecord::default() };
+    assert!(log.append(Topic::Raw, vec![record.clone()]).all_stored().await);
+    log.ends(Topic::Raw).await?;
+    log.committed("group").await?;
+    let last = loop {
+        if let Some(last) = consumer.poll(LIMITS).await?.records.pop() {
+            break last;
+        }
+    };
+    let (partition, next_offset) = (last.partition, last.offset + 1);
+    let offsets = vec![Committed { partition, next_offset, metadata: "m".into() }];
+    consumer.commit(Transaction { records: vec![(Topic::Enriched, record)], offsets }).await
+}
+
+/// librdkafka takes it at its word, and forgets for good where it could ask.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_knows_of_none_is_found_again() {
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let kafka = Kafka::start_behind(folder.path(), port);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+    let (starting, watched) = watch::channel(false);
+    tokio::spawn(stand(listener, kafka.brokers(), watched));
+    let settings = Settings::at(&format!("127.0.0.1:{port}"));
+    KafkaLog::create_topics(&settings).await.unwrap();
+    let log = KafkaLog::open(settings).await.unwrap();
+    let mut consumer = log.join("group").unwrap();
+    serves(&log, &mut *consumer).await.unwrap();
+    starting.send_replace(true);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    starting.send_replace(false);
+    let found = async {
+        while let Err(error) = serves(&log, &mut *consumer).await {
+            println!("{error}");
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(120), found).await.unwrap();
+}

@@ -186,7 +186,7 @@ async fn log() {
     stack.settle().await;
     let mut deferred = Runbook::open("ReceiptsDeferred", &data, &[("HOST:PORT", brokers.clone())]);
     deferred.shows("SUM(deferred)", &["deferred", "late", "unknown"]);
-    let told = "SELECT SUM(deferred) FROM ledger WHERE hop = 'ingest'";
+    let told = "SELECT CAST(SUM(deferred) AS BIGINT) FROM ledger_minutes";
     assert_eq!(stack.number(told).await, 1);
     deferred.shows("topics --check", &["game-events-raw"]);
     deferred.shows("ledger --wait", &["Nothing is missing"]);

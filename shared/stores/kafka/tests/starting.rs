@@ -149,5 +149,5 @@ async fn a_broker_that_knows_of_none_is_found_again() {
             println!("{error}");
         }
     };
-    tokio::time::timeout(Duration::from_secs(120), found).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(240), found).await.unwrap();
 }

@@ -19,7 +19,7 @@ use rdkafka::{
 };
 
 use crate::{
-    client::{Context, sign_in, unavailable},
+    client::{Context, part_with, sign_in, unavailable},
     convert::{Gathered, headers},
     settings::Settings,
 };
@@ -77,7 +77,10 @@ impl Onlooker {
     ) -> Result<T, LogError> {
         let answer = question(&*self.asking(group)?);
         if answer.is_err() {
-            self.clients.lock().unwrap_or_else(PoisonError::into_inner).remove(group);
+            let gone = self.clients.lock().unwrap_or_else(PoisonError::into_inner).remove(group);
+            if let Some(gone) = gone {
+                part_with(gone);
+            }
         }
         answer
     }

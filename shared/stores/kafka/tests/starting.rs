@@ -10,9 +10,9 @@ use std::{
 
 use questline_log_kafka::{KafkaLog, Settings};
 use questline_stores::{
-    NewRecord, Topic,
-    contract::log::LIMITS,
-    log::{Appender as _, Committed, Consumer, Log as _, LogError, Reader as _, Transaction},
+    Topic,
+    contract::log::there_and_back,
+    log::{Consumer, Log as _, LogError, Reader as _},
 };
 use questline_testing::{Kafka, free_port};
 use tokio::{
@@ -112,20 +112,11 @@ async fn stand(listener: TcpListener, broker: String, starting: watch::Receiver<
     }
 }
 
-/// One record there and back, by every kind of client.
+/// Every kind of client has its answer.
 async fn serves(log: &KafkaLog, consumer: &mut dyn Consumer) -> Result<(), LogError> {
-    let record = NewRecord { value: Some("v".into()), ..NewRecord::default() };
-    assert!(log.append(Topic::Raw, vec![record.clone()]).all_stored().await);
     log.ends(Topic::Raw).await?;
     log.committed("group").await?;
-    let last = loop {
-        if let Some(last) = consumer.poll(LIMITS).await?.records.pop() {
-            break last;
-        }
-    };
-    let (partition, next_offset) = (last.partition, last.offset + 1);
-    let offsets = vec![Committed { partition, next_offset, metadata: "m".into() }];
-    consumer.commit(Transaction { records: vec![(Topic::Enriched, record)], offsets }).await
+    there_and_back(log, consumer).await
 }
 
 /// librdkafka takes it at its word, and forgets for good where it could ask.

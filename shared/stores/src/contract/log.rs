@@ -57,25 +57,38 @@ async fn read(consumer: &mut dyn Consumer, count: usize) -> Vec<Record> {
     records
 }
 
-/// One record through a log, there and back, and its offset in one transaction with another one.
+/// One record through a log, by a member of its own.
 ///
 /// # Panics
 /// If the log does not serve.
 pub async fn serves(log: &dyn Log) {
+    let mut consumer = log.join("group").unwrap();
+    there_and_back(log, &mut *consumer).await.unwrap();
+}
+
+/// One record through a log, there and back, and its offset in one transaction with another one.
+///
+/// # Errors
+/// If the member can neither poll nor commit.
+///
+/// # Panics
+/// If the record is not stored.
+pub async fn there_and_back(
+    log: &dyn Appender,
+    consumer: &mut dyn Consumer,
+) -> Result<(), LogError> {
     let record = record("k", "v");
     assert!(log.append(Topic::Raw, vec![record.clone()]).all_stored().await);
-    let mut consumer = log.join("group").unwrap();
     let mut read = Vec::new();
     while read.is_empty() {
-        read = consumer.poll(LIMITS).await.unwrap().records;
+        read = consumer.poll(LIMITS).await?.records;
     }
     let offsets = vec![Committed {
         partition: read[0].partition,
         next_offset: read[0].offset + 1,
         metadata: "m".into(),
     }];
-    let records = vec![(Topic::Enriched, record)];
-    consumer.commit(Transaction { records, offsets }).await.unwrap();
+    consumer.commit(Transaction { records: vec![(Topic::Enriched, record)], offsets }).await
 }
 
 /// Offsets after the given records.

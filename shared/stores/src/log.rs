@@ -117,8 +117,9 @@ pub enum LogError {
     /// Its topics are not as they are to be, or it lets nobody in.
     #[error("the log cannot be used: {0}")]
     Misconfigured(String),
-    /// The consumer is not the owner of a partition any more; nothing was written.
-    #[error("the partitions have another owner")]
+    /// The consumer may not be the owner of a partition any more: members come or go, and others
+    /// may know more of it. Nothing was written.
+    #[error("the partitions may have another owner")]
     Fenced,
 }
 

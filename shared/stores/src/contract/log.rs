@@ -306,6 +306,8 @@ impl Share {
         for partition in &polled.revoked {
             self.owned.remove(partition);
         }
+        // Whoever has them now reads them again.
+        self.records.retain(|record| !polled.revoked.contains(&record.partition));
         self.owned.extend(polled.assigned.iter().map(|assigned| assigned.partition));
         self.records.extend(polled.records);
     }
@@ -318,7 +320,8 @@ impl Share {
 
 /// Whatever the order of joining, polling, committing and leaving: no partition has two owners, and
 /// what one has committed nobody reads again. Logs differ in when a newcomer gets its share: the
-/// embedded one gives it at once and fences the other, Kafka when the other has settled its batch.
+/// embedded one gives it at once and fences the other, Kafka when the other has settled its batch; and
+/// Kafka takes no commit in the moment between a change of members and the other's hearing of it.
 async fn members_share_and_a_stale_one_is_fenced(log: &OpenLog) {
     let join = || Share {
         consumer: (log.join)("group"),
@@ -336,7 +339,7 @@ async fn members_share_and_a_stale_one_is_fenced(log: &OpenLog) {
     let committed = one.commit(vec![(Topic::Enriched, record("k", "stale"))]).await;
     assert!(matches!(committed, Ok(()) | Err(LogError::Fenced)), "{committed:?}");
     let settled = if committed.is_ok() { one.records.len() } else { 0 };
-    assert_eq!(settled > 0, two.owned.is_empty(), "a stale owner does not commit");
+    assert!(settled == 0 || two.owned.is_empty(), "a stale owner does not commit");
     assert_eq!(count(log, Topic::Enriched).await.len(), usize::from(settled > 0));
     one.records.clear();
     for _ in 0..100 {

@@ -4,6 +4,7 @@ use std::{
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use duckdb::{Config, Connection, InterruptHandle, params};
@@ -175,11 +176,15 @@ pub(crate) fn positions(connection: &Connection, log_id: &str) -> duckdb::Result
         .collect()
 }
 
+/// Between two cuts of what has not ended.
+const CUT_AGAIN: Duration = Duration::from_millis(50);
+
 /// See [`Database::cut`].
 pub(crate) struct Cut(Option<Arc<InterruptHandle>>);
 
 impl Cut {
-    /// Cuts what a connection does when it is dropped.
+    /// When it is dropped, it cuts what a connection does, until that one is closed: between two
+    /// statements a cut is forgotten.
     pub(crate) fn of(connection: &Connection) -> Self {
         Self(Some(connection.interrupt_handle()))
     }
@@ -192,8 +197,16 @@ impl Cut {
 
 impl Drop for Cut {
     fn drop(&mut self) {
-        if let Some(handle) = &self.0 {
-            handle.interrupt();
+        let Some(handle) = self.0.take() else { return };
+        handle.interrupt();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                // The connection's own, and this one.
+                while Arc::strong_count(&handle) > 1 {
+                    tokio::time::sleep(CUT_AGAIN).await;
+                    handle.interrupt();
+                }
+            });
         }
     }
 }

@@ -116,9 +116,25 @@ async fn a_query_that_nobody_waits_for_is_cut() {
     for _ in 0..4 {
         let gone = tokio::time::timeout(Duration::from_millis(300), open.query(ENDLESS, limits));
         assert!(gone.await.is_err());
-        let next = open.query("SELECT 1", QueryLimits { timeout: Duration::from_secs(2), rows: 1 });
-        assert_eq!(next.await.unwrap().rows.len(), 1);
+        is_served(&open).await;
     }
+    // At every step on the way to its beginning.
+    for after in (0..300).map(|n| Duration::from_micros(n * 10)) {
+        let mut asked = Box::pin(open.query(ENDLESS, limits));
+        tokio::select! {
+            biased;
+            answer = &mut asked => assert!(answer.is_err()),
+            () = std::future::ready(()) => {}
+        }
+        std::thread::sleep(after);
+        drop(asked);
+        is_served(&open).await;
+    }
+}
+
+async fn is_served(open: &DuckdbWarehouse) {
+    let soon = QueryLimits { timeout: Duration::from_secs(5), rows: 1 };
+    assert_eq!(open.query("SELECT 1", soon).await.unwrap().rows.len(), 1);
 }
 
 #[tokio::test]
@@ -129,6 +145,7 @@ async fn a_query_is_bounded() {
     let start = std::time::Instant::now();
     assert!(matches!(open.query(ENDLESS, limits).await, Err(QueryError::Timeout(_))));
     assert!(start.elapsed() < Duration::from_secs(5));
+    let limits = QueryLimits { rows: 10, ..LIMITS };
     let many = open.query("SELECT * FROM range(11)", limits).await;
     assert!(matches!(many, Err(QueryError::TooManyRows(10))));
     assert_eq!(open.query("SELECT * FROM range(10)", limits).await.unwrap().rows.len(), 10);

@@ -13,6 +13,7 @@ mod settings;
 mod tails;
 mod topics;
 mod transaction;
+mod worker;
 
 use std::{
     sync::{Arc, PoisonError, RwLock},

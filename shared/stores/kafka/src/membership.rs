@@ -18,7 +18,7 @@ use rdkafka::{
 
 use crate::{
     client::{Context, is_fenced, sign_in, unavailable},
-    native::topic_id,
+    native::{member_id, topic_id},
     reader::{PATIENCE, is_passing, patiently},
     settings::Settings,
 };
@@ -29,13 +29,16 @@ pub(crate) type Client = BaseConsumer<Context<Changes>>;
 #[derive(Default)]
 pub(crate) struct Changes {
     heard: Mutex<VecDeque<Change>>,
+    /// How the brokers called us when a change was last heard of.
+    name: Mutex<String>,
     /// Nobody polls any more: what is to go goes at once.
     pub(crate) ending: AtomicBool,
 }
 
 pub(crate) struct Change {
     pub(crate) gained: bool,
-    /// The session had ended: others have had these partitions since.
+    /// We were out of the group: others may have had our partitions meanwhile, these and those that
+    /// nothing is said of.
     pub(crate) lost: bool,
     pub(crate) partitions: TopicPartitionList,
 }
@@ -54,7 +57,7 @@ impl ConsumerContext for Context<Changes> {
         }
         let change = Change {
             gained: event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS,
-            lost: consumer.assignment_lost(),
+            lost: consumer.assignment_lost() || self.role.is_renamed(consumer),
             partitions: partitions.clone(),
         };
         self.role.heard().push_back(change);
@@ -64,6 +67,26 @@ impl ConsumerContext for Context<Changes> {
 impl Changes {
     pub(crate) fn heard(&self) -> MutexGuard<'_, VecDeque<Change>> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the brokers call us as they did when we last heard of a change.
+    pub(crate) fn knows(&self, client: &Client) -> bool {
+        *self.name() == member_id(client.client())
+    }
+
+    /// Whoever was out of the group comes back under another name, and librdkafka says nothing of
+    /// partitions that it is given again.
+    fn is_renamed(&self, client: &Client) -> bool {
+        let (mut name, now) = (self.name(), member_id(client.client()));
+        let renamed = !name.is_empty() && *name != now;
+        if !now.is_empty() {
+            *name = now;
+        }
+        renamed
+    }
+
+    fn name(&self) -> MutexGuard<'_, String> {
+        self.name.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What librdkafka does and `rdkafka` does not hand out: the id of a topic, by which a topic made
-//! anew is told from the one before, a flush, a client's token, and headers of any name; and how much
-//! memory its threads hold. The one place of the project that calls C.
+//! anew is told from the one before, a member's name, a flush, a client's token, and headers of any
+//! name; and how much memory its threads hold. The one place of the project that calls C.
 #![expect(unsafe_code, reason = "there is no safe binding yet")]
 
 use std::{
@@ -48,6 +48,20 @@ pub(crate) fn set_token<C: ClientContext>(
             return Ok(());
         }
         Err(CStr::from_ptr(why.as_ptr()).to_string_lossy().into_owned())
+    }
+}
+
+/// How the brokers call a member of a group; empty while they do not know it.
+pub(crate) fn member_id<C: ClientContext>(client: &Client<C>) -> String {
+    // SAFETY: `client` outlives the calls; the text is ours, and is given back after it was copied.
+    unsafe {
+        let id = c::rd_kafka_memberid(client.native_ptr());
+        if id.is_null() {
+            return String::new();
+        }
+        let text = CStr::from_ptr(id).to_string_lossy().into_owned();
+        c::rd_kafka_mem_free(client.native_ptr(), id.cast());
+        text
     }
 }
 

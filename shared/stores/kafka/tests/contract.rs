@@ -3,11 +3,12 @@
 
 use std::{
     cell::RefCell,
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use questline_events::limits::FETCH_QUEUE_BYTES;
+use questline_events::limits::{FETCH_QUEUE_BYTES, LETTER_BYTES};
 use questline_log_kafka::{KafkaLog, Settings};
 use questline_stores::{
     NewRecord, Topic,
@@ -165,6 +166,43 @@ async fn a_partition_too_many_ends_its_member() {
     assert!(why.contains("has a partition 64, and is to have 64"), "{why}");
 }
 
+/// A commit failed, and before the next poll a newcomer was heard of: what came back with the new
+/// beginning goes again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_goes_while_a_member_begins_anew_is_not_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let kafka = Kafka::start(folder.path());
+    let settings = Settings::at(&kafka.brokers());
+    KafkaLog::create_topics(&settings).await.unwrap();
+    let log = Arc::new(KafkaLog::open(settings).await.unwrap());
+    assert!(log.append(Topic::Raw, vec![NewRecord::default()]).all_stored().await);
+    let mut one = log.join("group").unwrap();
+    while one.poll(LIMITS).await.unwrap().records.is_empty() {}
+    let mut two = log.join("group").unwrap();
+    let newcomer = tokio::spawn(async move {
+        loop {
+            two.poll(LIMITS).await.unwrap();
+        }
+    });
+    // The brokers tell of it with a heartbeat, every 3 s.
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    let value = Some(vec![0; LETTER_BYTES + 1].into());
+    let too_large = NewRecord { value, ..NewRecord::default() };
+    let records = vec![(Topic::Enriched, too_large)];
+    assert!(one.commit(Transaction { records, offsets: Vec::new() }).await.is_err());
+    let mut owned: BTreeSet<u32> = (0..64).collect();
+    for _ in 0..100 {
+        let polled = one.poll(LIMITS).await.unwrap();
+        owned.retain(|partition| !polled.revoked.contains(partition));
+        owned.extend(polled.assigned.iter().map(|assigned| assigned.partition));
+        if owned.len() == 32 {
+            break;
+        }
+    }
+    newcomer.abort();
+    assert_eq!(owned.len(), 32);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_comes_back_is_waited_for() {
     let folder = tempfile::tempdir().unwrap();
@@ -184,8 +222,8 @@ async fn a_broker_that_comes_back_is_waited_for() {
         read = consumer.poll(LIMITS).await.unwrap().records;
     }
     kafka.kill();
-    let waiting = log.append(Topic::Raw, vec![record("while it is away")]);
     assert!(log.ready().await.is_err());
+    let waiting = log.append(Topic::Raw, vec![record("while it is away")]);
     kafka.restart();
     assert!(waiting.all_stored().await, "it was kept until the broker came back");
     let after = read[0].offset + 1;

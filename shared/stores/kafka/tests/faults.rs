@@ -36,7 +36,7 @@ async fn a_record_larger_than_allowed_fails_at_once() {
     let (by_broker, by_client) = (noise(1 << 20), noise(LETTER_BYTES + 1));
     let records = vec![record(noise(10)), record(by_broker), record(by_client)];
     let mut deliveries = log.append(Topic::Raw, records);
-    tokio::time::timeout(Duration::from_secs(5), deliveries.ended()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), deliveries.ended()).await.unwrap();
     let fates: Vec<_> = deliveries.fates().collect();
     assert_eq!(fates, [Some(Fate::Stored), Some(Fate::Failed), Some(Fate::Failed)]);
     log.close().await;

@@ -81,6 +81,13 @@ pub(crate) fn widen(reach: &mut BTreeMap<u32, Reach>, gaps: &[Gap]) {
     }
 }
 
+/// Whether a batch comes to a gap, or none of the rest will.
+pub(crate) fn is_reached(gap: &Gap, reach: &BTreeMap<u32, Reach>, rest: &[Record]) -> bool {
+    let Some(known) = reach.get(&gap.partition) else { return false };
+    gap.offsets.start <= known.next_offset
+        || rest.iter().all(|record| record.partition != gap.partition)
+}
+
 /// How far one goes on partitions of which there is nothing to be read.
 pub(crate) fn past<'g>(gaps: impl Iterator<Item = &'g Gap>) -> BTreeMap<u32, Reach> {
     let one = |gap: &Gap| Reach {
@@ -323,6 +330,27 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
+
+    #[test]
+    fn a_gap_in_the_middle_is_counted_where_a_batch_comes_to_it() {
+        let record = |offset| Record {
+            partition: 3,
+            offset,
+            timestamp_ms: 0,
+            key: None,
+            value: None,
+            headers: questline_stores::Headers::default(),
+        };
+        let (gap, records) = (Gap { partition: 3, offsets: 10..15 }, [5, 6, 8, 9, 15].map(record));
+        let is_reached_by = |batch: std::ops::Range<usize>| {
+            is_reached(&gap, &reach(&records[batch.clone()]), &records[batch.end..])
+        };
+        assert!(!is_reached_by(0..2), "if that comes again, so does the gap");
+        assert!(is_reached_by(2..4));
+        assert!(is_reached_by(4..5));
+        assert!(is_reached(&gap, &reach(&records[..2]), &[]), "nobody else comes there");
+        assert!(!is_reached(&gap, &reach(&[]), &[]));
+    }
 
     /// A log that takes no moment before 1970, as Kafka.
     struct Since1970;

@@ -31,7 +31,7 @@ use crate::{
     judge::{count, judge},
     outcome::{Done, Ended, Judged, Written},
     outputs,
-    ownership::{self, Metadata, Reach, Settled, past, reach, rebuild, widen},
+    ownership::{self, Metadata, Reach, Settled, is_reached, past, reach, rebuild, widen},
     traces,
 };
 
@@ -238,7 +238,7 @@ impl Processor {
     }
 
     /// Records in as many batches as the warehouse wants, mostly one; what has expired on a partition is
-    /// counted with the first that moves it.
+    /// counted with the one that moves beyond it.
     async fn batches(
         &mut self,
         consumer: &mut dyn Consumer,
@@ -250,7 +250,7 @@ impl Processor {
             let (batch, rest) = records.split_at(most.min(records.len()));
             let mut reach = reach(batch);
             let (here, later): (Vec<_>, Vec<_>) =
-                gaps.iter().cloned().partition(|gap| reach.contains_key(&gap.partition));
+                gaps.iter().cloned().partition(|gap| is_reached(gap, &reach, rest));
             widen(&mut reach, &here);
             let noted = self.ledger_rows.len();
             self.note_gaps(&here, &mut told);

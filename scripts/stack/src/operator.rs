@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, OnceLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -186,13 +186,22 @@ async fn settle(
     State(operator): State<Arc<Operator>>,
     Json(Deadline { deadline_ms }): Json<Deadline>,
 ) -> Response {
-    let patience = Duration::from_millis(deadline_ms);
+    let until = Instant::now() + Duration::from_millis(deadline_ms);
     let settled = async {
-        if !operator.ingest.write_pages(true).await {
-            return false;
-        }
-        let Ok(ends) = operator.log.ends(Topic::Raw).await else { return false };
-        if !reach(&*operator.log, &ends, patience).await {
+        // A log that is away comes back, with any luck before the time is up.
+        let ends = loop {
+            if operator.ingest.write_pages(true).await
+                && let Ok(ends) = operator.log.ends(Topic::Raw).await
+            {
+                break ends;
+            }
+            if Instant::now() >= until {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        let left = until.saturating_duration_since(Instant::now());
+        if !reach(&*operator.log, &ends, left).await {
             return false;
         }
         // Minutes of days that were closed before are read from the parts again.

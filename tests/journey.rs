@@ -13,6 +13,8 @@ async fn an_event_becomes_a_row_a_minute_and_a_verdict_within_two_seconds() {
     let stack = Stack::start(&folder.path().join("data"));
     let bad = r#"{ "id" : "bad","user_id":"u","type":1001}"#;
     let body = format!("[{},{bad},17]", event("good"));
+    // The warehouse is open.
+    stack.settle().await;
     let sent = Instant::now();
     let answer = receipt(stack.ingest().post(body.as_bytes(), None).await.unwrap());
     let counts = [answer.received, answer.stored, answer.rejected, answer.deferred];

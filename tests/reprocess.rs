@@ -54,6 +54,8 @@ async fn holds(stack: &Stack, events: i64, waiting: i64) {
 async fn a_faulty_release_is_mended(folder: &Path, kafka: Option<&Kafka>) {
     let directory = folder.join("data");
     let faulty = start(&directory, Some(&faulty_registry(folder)), kafka);
+    // A broker that has just started is slow at first.
+    faulty.settle().await;
     let good: Vec<_> = (0..1_500).map(|n| event(&format!("good-{n}"))).collect();
     for events in good.chunks(300) {
         send(&faulty, events).await;

@@ -173,6 +173,8 @@ async fn log() {
     let brokers = kafka.brokers();
     let on_kafka = ["--no-players", "--brokers", &brokers];
     let stack = Stack::start_with(&data, &on_kafka);
+    // A broker that has just started is slow at first.
+    stack.settle().await;
     send(&stack, (0..20).map(|n| event(&format!("before-{n}")))).await;
 
     kafka.signal("STOP");

@@ -76,7 +76,7 @@ impl Stack {
 
     /// Waits until it listens.
     fn listening(mut self, directory: &Path) -> Self {
-        self.url = until("the stack listens", Duration::from_secs(20), || {
+        self.url = until("the stack listens", Duration::from_secs(60), || {
             let ended = self.child.try_wait().unwrap();
             assert!(ended.is_none(), "the stack ended: {}", said(directory));
             self.place.url()

@@ -9,7 +9,7 @@ use questline_events::ledger::{Counts, Page};
 use questline_ingest::Ingest;
 use questline_runtime::clock::now_micros;
 use questline_stores::log::Fate;
-use support::{Reports, answer, event, impatient, post, until};
+use support::{Reports, answer, event, impatient, ingest, post, until};
 
 /// What the pages say about the app, in sum.
 fn counted(pages: &[Page]) -> Counts {
@@ -86,7 +86,7 @@ async fn what_the_log_refuses_is_failed_and_what_nobody_hears_of_is_unknown() {
 #[tokio::test]
 async fn a_client_that_goes_away_is_counted_all_the_same() {
     let log = Arc::new(Reports::default());
-    let ingest = Arc::new(impatient(log.clone(), 1_000));
+    let ingest = Arc::new(ingest(log.clone(), 1_000));
     let gone = answer(&ingest, post("/v1/events", event("a")));
     assert!(tokio::time::timeout(Duration::from_millis(10), gone).await.is_err());
     let (_, reporter) = log.appends.lock().unwrap().remove(0);

@@ -122,10 +122,10 @@ async fn a_log_that_is_away_and_a_client_too_fast_are_as_described() {
         let get = Request::get(path).body(Body::empty()).unwrap();
         described(&ingest, get, 503).await;
     }
-    let deferred = described(&ingest, post("/v1/events", event("a")), 503).await;
+    // The bucket holds one full request.
+    let request = format!("[{}]", vec![event("a"); 500].join(","));
+    let deferred = described(&ingest, post("/v1/events", request.clone()), 503).await;
     assert_eq!(deferred.body["results"][0]["retryable"], true);
-    // The bucket holds one full request, less the event above.
-    let request = format!("[{}]", vec![event("b"); 500].join(","));
     let refused = described(&ingest, post("/v1/events", request), 429).await;
     assert_eq!(
         (&refused.body["limit"], refused.headers["ratelimit-remaining"].as_bytes()),

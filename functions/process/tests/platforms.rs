@@ -71,7 +71,10 @@ fn of_lambda(records: &[Value]) -> Value {
 }
 
 async fn invoke(delivered: &Arc<Delivered>, event: Value) -> Value {
-    let left = Duration::from_secs(4);
+    invoke_within(delivered, event, Duration::from_secs(60)).await
+}
+
+async fn invoke_within(delivered: &Arc<Delivered>, event: Value, left: Duration) -> Value {
     let answer = platform::invoked(delivered.clone(), event, left).await.unwrap();
     serde_json::to_value(answer).unwrap()
 }
@@ -184,7 +187,8 @@ async fn a_warehouse_that_is_away_makes_the_batch_come_again() {
     let retries = || stage.metrics.process_retries.get();
     assert_eq!(retries(), 2, "an alarm looks at them");
     stage.writes.before.store(1_000, Ordering::SeqCst);
-    let failed = invoke(&delivered, of_lambda(&records)).await;
+    let left = Duration::from_secs(4);
+    let failed = invoke_within(&delivered, of_lambda(&records), left).await;
     assert!(retries() > 3, "and at a batch that comes again: {}", retries());
     let first = json!({"itemIdentifier": {"partition": "game-events-raw-3", "offset": 11}});
     assert_eq!(failed, json!({ "batchItemFailures": [first] }));

@@ -56,7 +56,7 @@ impl Worker {
     fn end(mut self) -> ExitStatus {
         let signal = ["-TERM".to_owned(), self.process.id().to_string()];
         assert!(Command::new("kill").args(signal).status().unwrap().success());
-        until("it has ended", Duration::from_secs(10), || self.process.try_wait().unwrap())
+        until("it has ended", Duration::from_secs(30), || self.process.try_wait().unwrap())
     }
 }
 

@@ -33,6 +33,9 @@ pub const LIMITS: PollLimits = PollLimits {
     linger: Duration::ZERO,
 };
 
+/// Longer than anything takes.
+const LONG: Duration = Duration::from_secs(30);
+
 fn record(key: &str, value: &str) -> NewRecord {
     NewRecord {
         key: Some(Bytes::copy_from_slice(key.as_bytes())),
@@ -385,7 +388,7 @@ async fn a_poll_lingers_for_more(log: &OpenLog) {
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert!(appender.append(Topic::Raw, vec![record("k", "2")]).all_stored().await);
     });
-    let patient = PollLimits { linger: Duration::from_secs(2), records: 2, ..LIMITS };
+    let patient = PollLimits { wait: LONG, linger: LONG, records: 2, ..LIMITS };
     let polled = consumer.poll(patient).await.unwrap();
     assert_eq!(values(&polled.records), ["1", "2"]);
     more.await.unwrap();

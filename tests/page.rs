@@ -60,7 +60,7 @@ async fn a_newcomer_sees_two_weeks_within_a_minute_on_every_screen_and_by_the_ke
     browser.gives("two weeks are seen", "return look.lacking()", &json!([]), 2 * MINUTE).await;
     let took = began.elapsed();
     println!("two weeks of play were seen after {took:.1?}");
-    assert!(took < MINUTE || busy || is_busy(), "it took {took:?}");
+    assert!(took < MINUTE || busy, "it took {took:?}");
     drop(alone);
     // A question that was cut while they were made is asked again.
     let mut complaints = browser.complaints().await;

@@ -3,7 +3,7 @@
 use std::{
     ops::Range,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -54,8 +54,8 @@ impl Database {
     }
 
     /// Cuts what this connection does when it is dropped.
-    pub(crate) fn cut(&self) -> Cut {
-        self.connection.as_ref().map_or(Cut(None), Cut::of)
+    pub(crate) fn cut(&self) -> (Cut, Work) {
+        Cut::by(self.connection.as_ref().map(Connection::interrupt_handle))
     }
 
     /// Runs statements on this connection.
@@ -179,36 +179,62 @@ pub(crate) fn positions(connection: &Connection, log_id: &str) -> duckdb::Result
 /// Between two cuts of what has not ended.
 const CUT_AGAIN: Duration = Duration::from_millis(50);
 
-/// See [`Database::cut`].
-pub(crate) struct Cut(Option<Arc<InterruptHandle>>);
+/// The way to what a connection does; none when that has ended.
+type Reach = Arc<Mutex<Option<Arc<InterruptHandle>>>>;
+
+/// See [`Database::cut`]. When it is dropped, it cuts what a connection does until that has ended:
+/// between two statements a cut is forgotten.
+pub(crate) struct Cut(Reach);
+
+/// What is cut. It is to be dropped before its connection: nobody reaches for one that is gone.
+pub(crate) struct Work(Reach);
 
 impl Cut {
-    /// When it is dropped, it cuts what a connection does, until that one is closed: between two
-    /// statements a cut is forgotten.
-    pub(crate) fn of(connection: &Connection) -> Self {
-        Self(Some(connection.interrupt_handle()))
+    pub(crate) fn of(connection: &Connection) -> (Self, Work) {
+        Self::by(Some(connection.interrupt_handle()))
     }
 
-    /// What was done has ended.
-    pub(crate) fn disarm(&mut self) {
-        self.0 = None;
+    fn by(handle: Option<Arc<InterruptHandle>>) -> (Self, Work) {
+        let reach = Reach::new(Mutex::new(handle));
+        (Self(reach.clone()), Work(reach))
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        *held(&self.0) = None;
     }
 }
 
 impl Drop for Cut {
     fn drop(&mut self) {
-        let Some(handle) = self.0.take() else { return };
-        handle.interrupt();
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                // The connection's own, and this one.
-                while Arc::strong_count(&handle) > 1 {
-                    tokio::time::sleep(CUT_AGAIN).await;
-                    handle.interrupt();
-                }
-            });
+        if !interrupt(&self.0) {
+            return;
+        }
+        let reach = self.0.clone();
+        let again = move || {
+            while interrupt(&reach) {
+                std::thread::sleep(CUT_AGAIN);
+            }
+        };
+        // A thread: it goes on while a runtime ends, which waits for what is cut.
+        if let Err(error) = std::thread::Builder::new().name("cut".to_owned()).spawn(again) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "warehouse.cut");
         }
     }
+}
+
+/// Cuts what has not ended.
+fn interrupt(reach: &Reach) -> bool {
+    let handle = held(reach);
+    if let Some(handle) = &*handle {
+        handle.interrupt();
+    }
+    handle.is_some()
+}
+
+fn held(reach: &Reach) -> MutexGuard<'_, Option<Arc<InterruptHandle>>> {
+    reach.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn connect(path: &Path, share: Share) -> Result<Connection, WarehouseError> {

@@ -126,9 +126,12 @@ impl DuckdbWarehouse {
     ) -> Result<T, WarehouseError> {
         let database = self.reader.lock().unwrap_or_else(PoisonError::into_inner).again()?;
         // Whoever asked may go: a statement that nobody waits for is cut.
-        let mut cut = database.cut();
-        let looked = tokio::task::spawn_blocking(move || work(&database)).await;
-        cut.disarm();
+        let (_cut, ends) = database.cut();
+        let looked = tokio::task::spawn_blocking(move || {
+            let _ends = ends;
+            work(&database)
+        })
+        .await;
         looked.unwrap_or_else(|panicked| Err(WarehouseError::Unavailable(panicked.into())))
     }
 
@@ -159,16 +162,16 @@ impl DuckdbWarehouse {
             .connection()
             .map_err(|error| unavailable(error.into()))?;
         // Dropped, it cuts the query: when its time is up, or whoever asked has gone.
-        let mut cut = Cut::of(&connection);
+        let (_cut, ends) = Cut::of(&connection);
         let sql = sql.to_owned();
         let work = tokio::task::spawn_blocking(move || {
             // Kept until the query has really ended.
             let _turn = turn;
+            let _ends = ends;
             query::run(&connection, &sql, &values, limits)
         });
         let done = tokio::time::timeout(limits.timeout, work).await;
         let done = done.map_err(|_| QueryError::Timeout(limits.timeout))?;
-        cut.disarm();
         done.map_err(|panicked| unavailable(panicked.into()))?
     }
 }

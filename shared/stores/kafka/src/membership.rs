@@ -57,7 +57,7 @@ impl ConsumerContext for Context<Changes> {
         }
         let change = Change {
             gained: event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS,
-            lost: consumer.assignment_lost() || self.role.is_renamed(consumer),
+            lost: self.role.is_renamed(consumer) || consumer.assignment_lost(),
             partitions: partitions.clone(),
         };
         self.role.heard().push_back(change);
@@ -69,9 +69,10 @@ impl Changes {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the brokers call us as they did when we last heard of a change.
+    /// Whether the brokers know us, by the name that we had when we last heard of a change.
     pub(crate) fn knows(&self, client: &Client) -> bool {
-        *self.name() == member_id(client.client())
+        let now = member_id(client.client());
+        !now.is_empty() && *self.name() == now
     }
 
     /// Whoever was out of the group comes back under another name, and librdkafka says nothing of

@@ -170,7 +170,7 @@ impl Worker {
             self.doubted = false;
         }
         let behind = self.gathered.len() >= limits.records || self.gathered.bytes() >= limits.bytes;
-        if !behind && polled.assigned.is_empty() && !self.has_news() {
+        if !behind && !self.anew && polled.assigned.is_empty() && !self.has_news() {
             self.pass_tails(&mut polled);
         }
         polled.gaps.append(&mut self.gaps);
@@ -245,7 +245,7 @@ impl Worker {
             Some(Err(error)) => return passing(error),
             Some(Ok(message)) => message,
         };
-        if self.has_news() {
+        if self.anew || self.has_news() {
             // While a change of owners waits, it may be another's.
             self.anew = true;
             return Ok(());
@@ -286,7 +286,12 @@ impl Worker {
     fn change_owners(&mut self, polled: &mut Polled) -> Result<(), LogError> {
         loop {
             let heard = self.changes().heard().pop_front();
-            let Some(change) = heard else { break };
+            let Some(change) = heard else {
+                if self.hears_more()? {
+                    continue;
+                }
+                break;
+            };
             let partitions: Vec<u32> =
                 change.partitions.elements().iter().map(|e| e.partition().unsigned_abs()).collect();
             let result = if change.gained {
@@ -302,7 +307,25 @@ impl Worker {
             }
             self.anew |= change.lost;
         }
-        if std::mem::take(&mut self.anew) { self.begin_anew(polled) } else { Ok(()) }
+        // Whoever is out of the group claims nothing: what is ours is told when we are back.
+        if self.anew && self.changes().knows(&self.consumer) {
+            self.anew = false;
+            self.begin_anew(polled)?;
+        }
+        Ok(())
+    }
+
+    /// Before one begins anew, all news is to be heard: the new beginning would be taken for the
+    /// answer. What else comes does not count any more.
+    fn hears_more(&self) -> Result<bool, LogError> {
+        while self.anew && !self.has_news() {
+            match self.consumer.poll(Duration::ZERO) {
+                None => break,
+                Some(Err(error)) => passing(error)?,
+                Some(Ok(_)) => {}
+            }
+        }
+        Ok(self.has_news())
     }
 
     fn ours(&self) -> Vec<u32> {

@@ -11,7 +11,7 @@ use std::{
 use questline_events::limits::{FETCH_QUEUE_BYTES, LETTER_BYTES};
 use questline_log_kafka::{KafkaLog, Settings};
 use questline_stores::{
-    NewRecord, Topic,
+    NewRecord, Record, Topic,
     contract::log::{LIMITS, OpenLog, assigned, suite},
     log::{
         Appender as _, Committed, Gap, Log as _, LogError, PollLimits, Reader as _, Transaction,
@@ -166,8 +166,8 @@ async fn a_partition_too_many_ends_its_member() {
     assert!(why.contains("has a partition 64, and is to have 64"), "{why}");
 }
 
-/// A commit failed, and before the next poll a newcomer was heard of: what came back with the new
-/// beginning goes again.
+/// What is in hand is settled before a newcomer gets its share. A commit failed after that: what came
+/// back with the new beginning goes again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_goes_while_a_member_begins_anew_is_not_its_own() {
     let folder = tempfile::tempdir().unwrap();
@@ -177,7 +177,10 @@ async fn what_goes_while_a_member_begins_anew_is_not_its_own() {
     let log = Arc::new(KafkaLog::open(settings).await.unwrap());
     assert!(log.append(Topic::Raw, vec![NewRecord::default()]).all_stored().await);
     let mut one = log.join("group").unwrap();
-    while one.poll(LIMITS).await.unwrap().records.is_empty() {}
+    let mut in_hand = Vec::new();
+    while in_hand.is_empty() {
+        in_hand = one.poll(LIMITS).await.unwrap().records;
+    }
     let mut two = log.join("group").unwrap();
     let newcomer = tokio::spawn(async move {
         loop {
@@ -186,6 +189,9 @@ async fn what_goes_while_a_member_begins_anew_is_not_its_own() {
     });
     // The brokers tell of it with a heartbeat, every 3 s.
     tokio::time::sleep(Duration::from_secs(7)).await;
+    let Record { partition, offset, .. } = in_hand[0];
+    let committed = Committed { partition, next_offset: offset + 1, metadata: String::new() };
+    one.commit(Transaction { records: Vec::new(), offsets: vec![committed] }).await.unwrap();
     let value = Some(vec![0; LETTER_BYTES + 1].into());
     let too_large = NewRecord { value, ..NewRecord::default() };
     let records = vec![(Topic::Enriched, too_large)];

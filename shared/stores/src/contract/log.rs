@@ -33,9 +33,6 @@ pub const LIMITS: PollLimits = PollLimits {
     linger: Duration::ZERO,
 };
 
-/// Longer than anything takes.
-const LONG: Duration = Duration::from_secs(30);
-
 fn record(key: &str, value: &str) -> NewRecord {
     NewRecord {
         key: Some(Bytes::copy_from_slice(key.as_bytes())),
@@ -323,8 +320,7 @@ impl Share {
 
 /// Whatever the order of joining, polling, committing and leaving: no partition has two owners, and
 /// what one has committed nobody reads again. Logs differ in when a newcomer gets its share: the
-/// embedded one gives it at once and fences the other, Kafka when the other has settled its batch; and
-/// Kafka takes no commit in the moment between a change of members and the other's hearing of it.
+/// embedded one at once, which fences the other; Kafka when that has heard of it, and has settled.
 async fn members_share_and_a_stale_one_is_fenced(log: &OpenLog) {
     let join = || Share {
         consumer: (log.join)("group"),
@@ -388,7 +384,8 @@ async fn a_poll_lingers_for_more(log: &OpenLog) {
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert!(appender.append(Topic::Raw, vec![record("k", "2")]).all_stored().await);
     });
-    let patient = PollLimits { wait: LONG, linger: LONG, records: 2, ..LIMITS };
+    let long = Duration::from_secs(30);
+    let patient = PollLimits { wait: long, linger: long, records: 2, ..LIMITS };
     let polled = consumer.poll(patient).await.unwrap();
     assert_eq!(values(&polled.records), ["1", "2"]);
     more.await.unwrap();

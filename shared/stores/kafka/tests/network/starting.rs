@@ -1,5 +1,4 @@
 //! A broker that is only starting: for a moment it knows of no broker, not of itself, and says so.
-#![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::{
     collections::HashSet,

@@ -1,6 +1,5 @@
 //! A member that hears nothing of its brokers for a while is out of the group: others have its
 //! partitions, and what it had in hand is theirs.
-#![allow(clippy::unwrap_used, reason = "test helpers")]
 
 use std::{
     collections::BTreeSet,

@@ -29,7 +29,7 @@ use crate::{
     client::{part_with, unavailable},
     convert::Gathered,
     member::Request,
-    membership::{Changes, Client, Membership, all_known, let_go, passing},
+    membership::{Change, Changes, Client, Membership, all_known, let_go, passing},
     reader::{Onlooker, PATIENCE, bounds, committed, number},
     settings::SESSION,
     tails::{Tail, Tails},
@@ -284,14 +284,7 @@ impl Worker {
 
     /// Lets the changes that were heard of take effect, and begins anew where that is due.
     fn change_owners(&mut self, polled: &mut Polled) -> Result<(), LogError> {
-        loop {
-            let heard = self.changes().heard().pop_front();
-            let Some(change) = heard else {
-                if self.hears_more()? {
-                    continue;
-                }
-                break;
-            };
+        while let Some(change) = self.next_change()? {
             let partitions: Vec<u32> =
                 change.partitions.elements().iter().map(|e| e.partition().unsigned_abs()).collect();
             let result = if change.gained {
@@ -317,7 +310,7 @@ impl Worker {
 
     /// Before one begins anew, all news is to be heard: the new beginning would be taken for the
     /// answer. What else comes does not count any more.
-    fn hears_more(&self) -> Result<bool, LogError> {
+    fn next_change(&self) -> Result<Option<Change>, LogError> {
         while self.anew && !self.has_news() {
             match self.consumer.poll(Duration::ZERO) {
                 None => break,
@@ -325,7 +318,7 @@ impl Worker {
                 Some(Ok(_)) => {}
             }
         }
-        Ok(self.has_news())
+        Ok(self.changes().heard().pop_front())
     }
 
     fn ours(&self) -> Vec<u32> {

@@ -51,16 +51,13 @@ async fn pass(
     let cut = async {
         _ = cut_from.wait_for(|from| *from <= number).await;
     };
-    let through = async {
-        let Ok(mut broker) = TcpStream::connect(broker).await else { return };
-        tokio::select! {
-            _ = tokio::io::copy_bidirectional(&mut client, &mut broker) => {}
-            () = cut => {
-                _ = healed.wait_for(|from| *from > number).await;
-            }
+    let Ok(mut broker) = TcpStream::connect(broker).await else { return };
+    tokio::select! {
+        _ = tokio::io::copy_bidirectional(&mut client, &mut broker) => {}
+        () = cut => {
+            _ = healed.wait_for(|from| *from > number).await;
         }
-    };
-    through.await;
+    }
 }
 
 async fn fill(log: &KafkaLog) {

@@ -16,10 +16,12 @@ use std::{
 
 use flate2::read::GzDecoder;
 use questline_events::Day;
-use questline_testing::{long, skip};
+use questline_testing::{a_day_that_lasts, long, skip};
 use support::{Stack, binary, past::Past};
 
+/// The sets, and a day that lasts until they are played and closed.
 fn data() -> Option<PathBuf> {
+    a_day_that_lasts(Duration::from_secs(300));
     let data = std::env::var_os("QUESTLINE_REAL_DATA").map(PathBuf::from);
     if data.is_none() {
         skip("real-data", "QUESTLINE_REAL_DATA is not set");

@@ -11,6 +11,7 @@ use std::{
 };
 
 use questline_events::Day;
+use questline_testing::a_day_that_lasts;
 use serde_json::json;
 use support::{Stack, binary, faulty_registry, now_micros, past::Past};
 
@@ -50,6 +51,7 @@ async fn attempts(stack: &Stack, day: Day, expected: i64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_day_is_judged_anew() {
     const PLAYERS: i64 = 60_000;
+    a_day_that_lasts(Duration::from_secs(300));
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("data");
     let day = Day::of(now_micros()).plus(-1);

@@ -169,7 +169,7 @@ async fn a_killed_run_is_gone_over_again_and_nothing_is_twice() {
         stack.settle().await;
         let operator = stack.operator();
         let running = tokio::spawn(async move {
-            let request = request(json!({"rate": 400}));
+            let request = request(json!({"rate": 100}));
             operator.reprocess(&request).await
         });
         // The first is killed when something of it was judged, later ones at any moment.

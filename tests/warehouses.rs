@@ -17,7 +17,7 @@ use questline_stores::{
     saved::{ALL, Ask as _, Question, Saved, Value as Parameter},
     warehouse::QueryLimits,
 };
-use questline_testing::{Bigquery, skip, until};
+use questline_testing::{Bigquery, a_day_that_lasts, skip, until};
 use questline_warehouse_bigquery::BigqueryWarehouse;
 use serde_json::{Value, json};
 use support::{Stack, binary, now_micros};
@@ -220,6 +220,7 @@ async fn every_question_has_the_same_answer_from_both_warehouses() {
     let Some(mut emulator) = Bigquery::start() else {
         return skip("bigquery", "QUESTLINE_PYTHON is not set");
     };
+    a_day_that_lasts(Duration::from_secs(300));
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("data");
     let stack = Stack::start(&directory);

@@ -175,7 +175,7 @@ impl Kafka {
         self.kill();
         let process = self.java(&["kafka.Kafka"]).spawn().expect("java starts");
         self.process = Some(process);
-        until("the broker listens", Duration::from_secs(60), || {
+        until("the broker listens", Duration::from_secs(180), || {
             TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).ok()
         });
     }

@@ -9,9 +9,11 @@ mod kafka;
 mod pubsub;
 
 use std::{
+    collections::BTreeSet,
     fs::OpenOptions,
     io::Write as _,
     net::TcpListener,
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -38,11 +40,18 @@ pub fn skip(name: &str, why: &str) {
 }
 
 /// A port that nobody has at the moment: a server has to know its own before it listens.
+///
+/// # Panics
+/// If a test panicked in here.
 #[must_use]
 pub fn free_port() -> u16 {
+    // By tests of this process: nobody may listen there yet.
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().unwrap();
     // Below those that the system gives to whoever asks for any, a test beside this one perhaps.
     let mut some = std::iter::repeat_with(|| fastrand::u16(20_000..32_000));
-    some.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap_or_default()
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    some.find(|port| is_free(port) && given.insert(*port)).unwrap_or_default()
 }
 
 /// Polls a condition until it gives a value.
@@ -57,6 +66,19 @@ pub fn until<T>(what: &str, deadline: Duration, mut condition: impl FnMut() -> O
         }
         assert!(start.elapsed() < deadline, "waited {deadline:?} in vain: {what}");
         std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Waits until after midnight (UTC) where today ends before a test that speaks of days does.
+#[expect(clippy::print_stderr, reason = "a test's own voice")]
+pub fn a_day_that_lasts(test: Duration) {
+    const DAY: Duration = Duration::from_secs(24 * 3_600);
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let left = DAY.as_secs() - since.unwrap_or_default().as_secs() % DAY.as_secs();
+    let left = Duration::from_secs(left);
+    if left < test {
+        eprintln!("today ends in {left:?}: the test begins after that");
+        std::thread::sleep(left + Duration::from_secs(1));
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) struct Browser {
     driver: Child,
     session: String,
     http: reqwest::Client,
-    _profile: TempDir,
+    profile: Option<TempDir>,
 }
 
 impl Browser {
@@ -34,15 +34,32 @@ impl Browser {
             questline_testing::skip("browser", "chromedriver is not on this machine");
             return None;
         };
-        let profile = tempfile::tempdir().unwrap();
         let (http, url) = (reqwest::Client::new(), format!("http://127.0.0.1:{port}"));
-        let mut browser = Self { driver, session: url.clone(), http, _profile: profile };
+        let mut browser = Self { driver, session: url.clone(), http, profile: None };
         let began = Instant::now();
         while browser.http.get(format!("{url}/status")).send().await.is_err() {
             assert!(began.elapsed() < PATIENCE, "chromedriver does not answer");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        let profile = browser._profile.path().display().to_string();
+        let mut session = Value::Null;
+        // On a busy machine the first may not come up in time.
+        for _ in 0..3 {
+            session = browser.begin(width, height).await;
+            if session["sessionId"].is_string() {
+                break;
+            }
+        }
+        let id = session["sessionId"].as_str().unwrap_or_else(|| panic!("{session}"));
+        browser.session = format!("{url}/session/{id}");
+        let looks = json!({ "source": LOOKS });
+        browser.devtools("Page.addScriptToEvaluateOnNewDocument", looks).await;
+        Some(browser)
+    }
+
+    /// Asks for a browser with a profile of its own.
+    async fn begin(&mut self, width: u32, height: u32) -> Value {
+        let profile = self.profile.insert(tempfile::tempdir().unwrap());
+        let profile = profile.path().display().to_string();
         let options = json!({ "args": [
             "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -52,12 +69,7 @@ impl Browser {
         let wanted = json!({ "browserName": "chrome", "goog:chromeOptions": options,
             "goog:loggingPrefs": { "browser": "ALL" } });
         let wanted = json!({ "capabilities": { "alwaysMatch": wanted } });
-        let session = browser.post("/session", wanted).await;
-        let id = session["sessionId"].as_str().unwrap_or_else(|| panic!("{session}"));
-        browser.session = format!("{url}/session/{id}");
-        let looks = json!({ "source": LOOKS });
-        browser.devtools("Page.addScriptToEvaluateOnNewDocument", looks).await;
-        Some(browser)
+        self.post("/session", wanted).await
     }
 
     async fn post(&self, path: &str, body: Value) -> Value {
@@ -141,16 +153,24 @@ impl Browser {
     /// The elements that an expression gives: the markup of each, and its name for a screen reader.
     pub(crate) async fn names(&self, elements: &str) -> Vec<(String, String)> {
         let script = format!("return {elements}.map(e => [e.cloneNode().outerHTML, e])");
-        let mut names = Vec::new();
-        for found in self.run(&script).await.as_array().unwrap() {
-            let (markup, element) = (found[0].to_string(), found[1][ELEMENT].as_str().unwrap());
-            let url = format!("{}/element/{element}/computedlabel", self.session);
-            let sent = self.http.get(&url).timeout(PATIENCE).send().await.unwrap();
-            let answer: Value = sent.json().await.unwrap();
-            let name = answer["value"].as_str().unwrap_or_else(|| panic!("{markup}: {answer}"));
-            names.push((markup, name.to_owned()));
+        let began = Instant::now();
+        'anew: loop {
+            let mut names = Vec::new();
+            for found in self.run(&script).await.as_array().unwrap() {
+                let (markup, element) = (found[0].to_string(), found[1][ELEMENT].as_str().unwrap());
+                let url = format!("{}/element/{element}/computedlabel", self.session);
+                let sent = self.http.get(&url).timeout(PATIENCE).send().await.unwrap();
+                let answer: Value = sent.json().await.unwrap();
+                // A panel was drawn anew meanwhile.
+                if answer["value"]["error"] == "stale element reference" {
+                    assert!(began.elapsed() < PATIENCE, "{markup}: {answer}");
+                    continue 'anew;
+                }
+                let name = answer["value"].as_str().unwrap_or_else(|| panic!("{markup}: {answer}"));
+                names.push((markup, name.to_owned()));
+            }
+            return names;
         }
-        names
     }
 
     /// What the browser complained of.

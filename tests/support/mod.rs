@@ -76,7 +76,7 @@ impl Stack {
 
     /// Waits until it listens.
     fn listening(mut self, directory: &Path) -> Self {
-        self.url = until("the stack listens", Duration::from_secs(60), || {
+        self.url = until("the stack listens", Duration::from_secs(180), || {
             let ended = self.child.try_wait().unwrap();
             assert!(ended.is_none(), "the stack ended: {}", said(directory));
             self.place.url()
@@ -107,7 +107,7 @@ impl Stack {
     /// SIGTERM, and how it ended.
     pub(crate) fn terminate(self) -> ExitStatus {
         self.signal("TERM");
-        self.ended(Duration::from_secs(20))
+        self.ended(Duration::from_secs(90))
     }
 
     /// How it ended.

@@ -6,7 +6,7 @@ mod support;
 use std::{
     path::Path,
     process::{Command, Output, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
 
@@ -22,7 +22,8 @@ use tokio::time::timeout;
 
 /// A day that has ended, whatever the time is.
 fn day() -> Day {
-    Day::of(now_micros()).plus(-2)
+    static TODAY: LazyLock<Day> = LazyLock::new(|| Day::of(now_micros()));
+    TODAY.plus(-2)
 }
 
 /// A warehouse with a day of play, which nobody has open.

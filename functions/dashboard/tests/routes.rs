@@ -307,7 +307,7 @@ async fn events(app: &Router) -> BodyDataStream {
 /// What a stream tells next.
 async fn told(stream: &mut BodyDataStream) -> String {
     loop {
-        let next = tokio::time::timeout(Duration::from_secs(20), stream.next());
+        let next = tokio::time::timeout(Duration::from_secs(120), stream.next());
         let bytes = next.await.unwrap().unwrap().unwrap();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         // A comment keeps it open.
@@ -358,6 +358,6 @@ async fn what_becomes_a_row_long_after_it_came_is_shown_once() {
     write(&warehouse, "soon", now_micros(), 2).await;
     let soon = told(&mut stream).await;
     assert!(soon.contains(r#""soon""#) && !soon.contains(r#""late""#), "{soon}");
-    let again = tokio::time::timeout(Duration::from_secs(7), stream.next()).await;
+    let again = tokio::time::timeout(Duration::from_secs(7), told(&mut stream)).await;
     assert!(again.is_err(), "{again:?}");
 }

@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -77,7 +77,9 @@ async fn described(ingest: &Arc<Ingest>, request: Request<Body>, status: u16) ->
 async fn answers_are_as_described() {
     let folder = tempfile::tempdir().unwrap();
     let log = Arc::new(SqliteLog::open(&folder.path().join("log")).unwrap());
-    let ingest = Arc::new(ingest(log, 1_000_000));
+    let mut ingest = ingest(log, 1_000_000);
+    ingest.deadline = Duration::from_secs(60);
+    let ingest = Arc::new(ingest);
     let bad = r#"{"id":"b","user_id":"u","timestamp":"soon","type":1}"#;
     let mixed = format!("[{},17,{bad}]", event("a"));
     let get = |path: &str| Request::get(path).body(Body::empty()).unwrap();

@@ -131,7 +131,7 @@ async fn transact(kafka: &Kafka, stage: &Stage, events: &[(i32, &str)], end: i64
     foreign.flush(PATIENCE).unwrap();
     foreign.commit_transaction(PATIENCE).unwrap();
     // Marks are written after the answer.
-    while stage.records(Topic::Raw).await < end {
+    while stage.log.ends(Topic::Raw).await.map_or(0, |ends| ends.iter().sum()) < end {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

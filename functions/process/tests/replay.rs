@@ -9,7 +9,7 @@ use std::{
     ops::Range,
     path::Path,
     process::Command,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, LazyLock, atomic::Ordering},
     time::Duration,
 };
 
@@ -45,7 +45,8 @@ const MINUTE: i64 = 60_000;
 
 /// Yesterday's noon, in milliseconds.
 fn noon() -> i64 {
-    Day::of(now_micros()).start() / 1_000 - 12 * 60 * MINUTE
+    static TODAY: LazyLock<Day> = LazyLock::new(|| Day::of(now_micros()));
+    TODAY.start() / 1_000 - 12 * 60 * MINUTE
 }
 
 fn moment(ms: i64) -> String {

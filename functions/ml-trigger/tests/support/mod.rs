@@ -6,7 +6,8 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::Duration,
+    sync::LazyLock,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -16,18 +17,21 @@ use questline_testing::{Google, free_port, until};
 use questline_warehouse_duckdb::DuckdbWarehouse;
 use serde_json::{Value, json};
 
-/// A Sunday.
-pub(crate) const SUNDAY: &str = "2026-11-22";
-
-pub(crate) fn day(text: &str) -> Day {
-    text.parse().unwrap()
+/// The last Sunday before yesterday: only what is recent is followed.
+pub(crate) fn sunday() -> Day {
+    static SUNDAY: LazyLock<Day> = LazyLock::new(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let today = Day::of(i64::try_from(now.as_micros()).unwrap());
+        (2..9).map(|back| today.plus(-back)).find(|day| day.weekday() == 6).unwrap()
+    });
+    *SUNDAY
 }
 
 /// Google, with the features of so many days up to Sunday.
 pub(crate) async fn google(days: i32) -> Google {
     let google = Google::start().await;
     for back in 0..days {
-        let day = day(SUNDAY).plus(-back);
+        let day = sunday().plus(-back);
         let manifest = json!({
             "day": day, "run": "run-1",
             "files": [{"path": "part-0.parquet", "rows": 15, "bytes": 900, "sha256": format!("{back:064x}")}],
@@ -43,7 +47,7 @@ pub(crate) async fn google(days: i32) -> Google {
 }
 
 /// What the daily run says of a day.
-pub(crate) fn message(day: &str) -> Value {
+pub(crate) fn message(day: Day) -> Value {
     json!({
         "day": day, "checks_passed": true, "residue": 0.0, "run": "run-1",
         "manifest": format!("level_features/{day}/manifest.json")

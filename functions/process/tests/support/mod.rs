@@ -280,7 +280,7 @@ impl Stage {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(120), reached).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(600), reached).await.unwrap();
         stop.cancel();
         running.await.unwrap().unwrap();
     }

@@ -167,7 +167,7 @@ pub(crate) fn claims_with(name: &str, value: Value) -> Value {
 pub(crate) const LIMITS: IdentityLimits = IdentityLimits {
     leeway: Duration::from_secs(60),
     keys: KeyLimits {
-        timeout: Duration::from_secs(5),
+        timeout: Duration::from_secs(60),
         bytes: 64 << 10,
         kept: Duration::from_secs(3_600),
         pause: Duration::from_secs(3_600),

@@ -160,11 +160,11 @@ fn done(errors: Value) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_question_says_what_it_may_cost_and_is_cut() {
     let (address, asked) = server(vec![String::new()]);
-    let limits = QueryLimits { timeout: Duration::from_secs(2), rows: 10 };
+    let limits = QueryLimits { timeout: Duration::from_secs(5), rows: 10 };
     let began = Instant::now();
     let error = open(&address).await.ask(&question("ledger/apps", &[]), limits).await.unwrap_err();
     assert!(matches!(error, QueryError::Timeout(after) if after == limits.timeout), "{error}");
-    assert!(began.elapsed() < Duration::from_secs(10));
+    assert!(began.elapsed() < Duration::from_secs(60));
     let asked = asked.join().unwrap().concat();
     let (head, body) = asked.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("POST /bigquery/v2/projects/questline/queries"), "{head}");
@@ -172,8 +172,8 @@ async fn a_question_says_what_it_may_cost_and_is_cut() {
     let body: Value = serde_json::from_str(body).unwrap();
     for (member, expected) in [
         ("maximumBytesBilled", json!(QUERY_BYTES.to_string())),
-        ("jobTimeoutMs", json!("2000")),
-        ("timeoutMs", json!(2000)),
+        ("jobTimeoutMs", json!("5000")),
+        ("timeoutMs", json!(5000)),
         ("useLegacySql", json!(false)),
         ("parameterMode", json!("NAMED")),
         ("defaultDataset", json!({ "projectId": "questline", "datasetId": "warehouse" })),
@@ -215,7 +215,7 @@ fn request_id(asked: &str) -> String {
 async fn events_that_are_very_late_are_looked_for_where_somebody_says_so() {
     for (given, days) in [(&[][..], "1"), (&[("late_days", "30")][..], "30")] {
         let (address, asked) = server(vec![String::new()]);
-        let limits = QueryLimits { timeout: Duration::from_secs(2), rows: 10 };
+        let limits = QueryLimits { timeout: Duration::from_secs(5), rows: 10 };
         let question = question("events/recent", given);
         assert!(open(&address).await.ask(&question, limits).await.is_err());
         let asked = asked.join().unwrap().concat();
@@ -252,7 +252,7 @@ async fn what_fails_is_told_apart() {
     let warehouse = open(&format!("http://{nobody}")).await;
     let error = warehouse.ask(&question("ledger/apps", &[]), LIMITS).await.unwrap_err();
     assert!(matches!(&error, QueryError::Unavailable(_)), "{error:?}");
-    assert!(began.elapsed() < Duration::from_secs(10));
+    assert!(began.elapsed() < Duration::from_secs(60));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -48,7 +48,7 @@ async fn append(log: &OpenLog, topic: Topic, records: Vec<NewRecord>) {
 /// Polls until `count` records came, or nothing more does.
 async fn read(consumer: &mut dyn Consumer, count: usize) -> Vec<Record> {
     let mut records = Vec::new();
-    for _ in 0..100 {
+    for _ in 0..600 {
         records.extend(consumer.poll(LIMITS).await.unwrap().records);
         if records.len() >= count {
             break;
@@ -116,7 +116,7 @@ async fn count(log: &OpenLog, topic: Topic) -> Vec<(u32, usize)> {
 /// # Panics
 /// If none ever is.
 pub async fn assigned(consumer: &mut dyn Consumer) -> Polled {
-    for _ in 0..100 {
+    for _ in 0..600 {
         let polled = consumer.poll(LIMITS).await.unwrap();
         if !polled.assigned.is_empty() {
             return polled;
@@ -341,7 +341,7 @@ async fn members_share_and_a_stale_one_is_fenced(log: &OpenLog) {
     assert!(settled == 0 || two.owned.is_empty(), "a stale owner does not commit");
     assert_eq!(count(log, Topic::Enriched).await.len(), usize::from(settled > 0));
     one.records.clear();
-    for _ in 0..100 {
+    for _ in 0..600 {
         one.poll().await;
         two.poll().await;
         let all = one.records.len() + two.records.len() + settled;
@@ -356,7 +356,7 @@ async fn members_share_and_a_stale_one_is_fenced(log: &OpenLog) {
         two.commit(Vec::new()).await.unwrap();
     }
     drop(two);
-    for _ in 0..100 {
+    for _ in 0..600 {
         one.poll().await;
         if one.owned.len() == 64 {
             break;
@@ -365,7 +365,7 @@ async fn members_share_and_a_stale_one_is_fenced(log: &OpenLog) {
     assert_eq!(one.owned.len(), 64);
     let of_one = one.records.len();
     append(log, Topic::Raw, (0..64).map(|n| record(&n.to_string(), "new")).collect()).await;
-    for _ in 0..100 {
+    for _ in 0..600 {
         one.poll().await;
         if one.records.len() >= of_one + 64 {
             break;

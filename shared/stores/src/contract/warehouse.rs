@@ -38,7 +38,7 @@ pub struct OpenWarehouse {
 
 const NOON: &str = "2026-11-23T12:00:00Z";
 const LIMITS: QueryLimits =
-    QueryLimits { timeout: std::time::Duration::from_secs(10), rows: 1_000 };
+    QueryLimits { timeout: std::time::Duration::from_secs(60), rows: 1_000 };
 
 /// The rows of some event texts, judged by the rules, on partition 3 from `offset` on.
 fn rows(texts: &[&str], offset: i64) -> Rows {

@@ -17,7 +17,7 @@ use questline_stores::{
     contract::log::LIMITS,
     log::{Appender as _, Committed, Consumer, Log as _, LogError, Transaction},
 };
-use questline_testing::{Kafka, free_port};
+use questline_testing::Kafka;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
@@ -90,9 +90,10 @@ async fn work(consumer: &mut dyn Consumer) -> Vec<(u32, i64)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_others_have_by_now_is_not_taken_back() {
-    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let folder = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
     let kafka = Kafka::start_behind(folder.path(), port);
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.unwrap();
     let cut_from = watch::Sender::new(usize::MAX);
     let cable = Arc::new(Cable { opened: AtomicUsize::new(0), cut_from });
     let (standing, broker) = (cable.clone(), kafka.brokers());

@@ -13,7 +13,7 @@ use questline_stores::{
     contract::log::there_and_back,
     log::{Consumer, Log as _, LogError, Reader as _},
 };
-use questline_testing::{Kafka, free_port};
+use questline_testing::Kafka;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{
@@ -121,9 +121,10 @@ async fn serves(log: &KafkaLog, consumer: &mut dyn Consumer) -> Result<(), LogEr
 /// librdkafka takes it at its word, and forgets for good where it could ask.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_knows_of_none_is_found_again() {
-    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let folder = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
     let kafka = Kafka::start_behind(folder.path(), port);
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.unwrap();
     let (starting, watched) = watch::channel(false);
     tokio::spawn(stand(listener, kafka.brokers(), watched));
     let settings = Settings::at(&format!("127.0.0.1:{port}"));

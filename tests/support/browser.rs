@@ -92,13 +92,16 @@ impl Browser {
 
     /// Waits until an expression is true.
     pub(crate) async fn until(&self, what: &str, expression: &str) -> Duration {
-        let (began, script) = (Instant::now(), format!("return Boolean({expression})"));
-        while self.run(&script).await != true {
+        let (began, script) = (Instant::now(), patient(&format!("return Boolean({expression})")));
+        loop {
+            let found = self.run(&script).await;
+            if found == true {
+                return began.elapsed();
+            }
             let page = "return document.body.innerText.slice(0, 3000)";
-            assert!(began.elapsed() < PATIENCE, "{what}: {}", self.run(page).await);
+            assert!(began.elapsed() < PATIENCE, "{what}: {found} on {}", self.run(page).await);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        began.elapsed()
     }
 
     /// Waits until a function body gives this.
@@ -109,9 +112,9 @@ impl Browser {
         wanted: &Value,
         patience: Duration,
     ) -> Duration {
-        let began = Instant::now();
+        let (began, body) = (Instant::now(), patient(body));
         loop {
-            let found = self.run(body).await;
+            let found = self.run(&body).await;
             if found == *wanted {
                 return began.elapsed();
             }
@@ -193,6 +196,11 @@ impl Browser {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(std::path::Path::new(&folder).join(name), bytes).unwrap();
     }
+}
+
+/// A function body for which a page that is not yet there is no error.
+fn patient(body: &str) -> String {
+    format!("try {{ {body} }} catch (error) {{ return String(error) }}")
 }
 
 impl Drop for Browser {

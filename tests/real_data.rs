@@ -21,9 +21,10 @@ use support::{Stack, binary, past::Past};
 
 /// The sets, and a day that lasts until they are played and closed.
 fn data() -> Option<PathBuf> {
-    a_day_that_lasts(Duration::from_secs(300));
     let data = std::env::var_os("QUESTLINE_REAL_DATA").map(PathBuf::from);
-    if data.is_none() {
+    if data.is_some() {
+        a_day_that_lasts(Duration::from_secs(300));
+    } else {
         skip("real-data", "QUESTLINE_REAL_DATA is not set");
     }
     data

@@ -200,7 +200,10 @@ async fn log() {
     let events: Vec<_> = (0..200).map(|n| event(&format!("waits-{n}"))).collect();
     // Its connection is new: what is deferred by it at first comes again, by the same ids.
     let body = events.join("\n");
-    while receipt(sent.post(body.as_bytes(), None).await.unwrap()).stored < 200 {}
+    let mut tries = 0..20;
+    while receipt(sent.post(body.as_bytes(), None).await.unwrap()).stored < 200 {
+        assert!(tries.next().is_some(), "ingest stores nothing");
+    }
     let mut lag = Runbook::open("ConsumerLagHigh", &data, &[]);
     lag.shows("ledger", &["process", "warehouse"]);
     lag.shows("closed_through", &["closed_through"]);

@@ -73,10 +73,11 @@ impl Browser {
     }
 
     async fn post(&self, path: &str, body: Value) -> Value {
-        let url = format!("{}{path}", self.session);
-        let sent = self.http.post(&url).json(&body).timeout(PATIENCE).send().await.unwrap();
-        let answer: Value = sent.json().await.unwrap();
-        answer["value"].clone()
+        answered(self.http.post(format!("{}{path}", self.session)).json(&body)).await
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        answered(self.http.get(format!("{}{path}", self.session))).await
     }
 
     pub(crate) async fn open(&self, url: &str) {
@@ -161,15 +162,12 @@ impl Browser {
             let mut names = Vec::new();
             for found in self.run(&script).await.as_array().unwrap() {
                 let (markup, element) = (found[0].to_string(), found[1][ELEMENT].as_str().unwrap());
-                let url = format!("{}/element/{element}/computedlabel", self.session);
-                let sent = self.http.get(&url).timeout(PATIENCE).send().await.unwrap();
-                let answer: Value = sent.json().await.unwrap();
+                let label = self.get(&format!("/element/{element}/computedlabel")).await;
                 // A panel was drawn anew meanwhile.
-                if answer["value"]["error"] == "stale element reference" {
-                    assert!(began.elapsed() < PATIENCE, "{markup}: {answer}");
+                if label["error"] == "stale element reference" && began.elapsed() < PATIENCE {
                     continue 'anew;
                 }
-                let name = answer["value"].as_str().unwrap_or_else(|| panic!("{markup}: {answer}"));
+                let name = label.as_str().unwrap_or_else(|| panic!("{markup}: {label}"));
                 names.push((markup, name.to_owned()));
             }
             return names;
@@ -196,6 +194,12 @@ impl Browser {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(std::path::Path::new(&folder).join(name), bytes).unwrap();
     }
+}
+
+/// What the driver answers.
+async fn answered(request: reqwest::RequestBuilder) -> Value {
+    let answer = request.timeout(PATIENCE).send().await.unwrap();
+    answer.json::<Value>().await.unwrap()["value"].take()
 }
 
 /// A function body for which a page that is not yet there is no error.

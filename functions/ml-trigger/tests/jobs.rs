@@ -196,6 +196,8 @@ async fn what_is_put_off_is_tried_again_until_patience_ends() {
     assert_eq!(status, 503, "it is to come again: {problem}");
     let said = problem["detail"].as_str().unwrap();
     assert!(said.contains("training cannot be reached"), "{said}");
+    // The last attempt may be cut on its way.
+    assert!(said.contains("503") || said.contains("elapsed"), "{said}");
     assert!(begun.elapsed() < Duration::from_secs(50), "before the push ends: {begun:?}");
     google.known().broken = None;
     assert_eq!(trigger.ready(&message(sunday())).await["outcome"], "stands");

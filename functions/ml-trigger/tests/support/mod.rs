@@ -7,11 +7,12 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::LazyLock,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use questline_events::Day;
+use questline_runtime::clock::now_micros;
 use questline_stores::training::{TrainingRun, TrainingRuns as _};
 use questline_testing::{Google, free_port, until};
 use questline_warehouse_duckdb::DuckdbWarehouse;
@@ -20,8 +21,7 @@ use serde_json::{Value, json};
 /// The last Sunday before yesterday: only what is recent is followed.
 pub(crate) fn sunday() -> Day {
     static SUNDAY: LazyLock<Day> = LazyLock::new(|| {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        let today = Day::of(i64::try_from(now.as_micros()).unwrap());
+        let today = Day::of(now_micros());
         (2..9).map(|back| today.plus(-back)).find(|day| day.weekday() == 6).unwrap()
     });
     *SUNDAY

@@ -33,8 +33,7 @@ use questline_stores::{
     Headers, NewRecord, Record, Topic,
     log::{Consumer, Log, LogError, PollLimits, Polled, Transaction},
     warehouse::{
-        Claim, Found, LedgerState, Query as _, QueryError, QueryLimits, Rows, Warehouse,
-        WarehouseError,
+        Claim, Found, LedgerState, Query as _, QueryLimits, Rows, Warehouse, WarehouseError,
     },
 };
 use questline_warehouse_duckdb::DuckdbWarehouse;
@@ -305,14 +304,9 @@ impl Stage {
 
     /// The rows of a query as JSON text.
     pub(crate) async fn rows(&self, sql: &str) -> String {
-        self.asked(sql).await.unwrap()
-    }
-
-    /// The same, of what may not be there yet.
-    pub(crate) async fn asked(&self, sql: &str) -> Result<String, QueryError> {
         let limits = QueryLimits { timeout: Duration::from_secs(10), rows: 10_000 };
-        let answer = self.warehouse.query(sql, limits).await?;
-        Ok(serde_json::to_string(&answer.rows).unwrap())
+        let answer = self.warehouse.query(sql, limits).await.unwrap();
+        serde_json::to_string(&answer.rows).unwrap()
     }
 
     /// Records of a topic.

@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeSet,
-    net::Ipv4Addr,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -11,17 +10,18 @@ use std::{
     time::Duration,
 };
 
-use questline_log_kafka::{KafkaLog, Settings};
+use questline_log_kafka::KafkaLog;
 use questline_stores::{
     NewRecord, Record, Topic,
     contract::log::LIMITS,
     log::{Appender as _, Committed, Consumer, Log as _, LogError, Transaction},
 };
-use questline_testing::Kafka;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
 };
+
+use super::behind;
 
 /// Stands between a broker and its clients. Connections from a number on may be cut: then nothing
 /// passes, and nobody is told. Healed, they end.
@@ -91,14 +91,11 @@ async fn work(consumer: &mut dyn Consumer) -> Vec<(u32, i64)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_others_have_by_now_is_not_taken_back() {
     let folder = tempfile::tempdir().unwrap();
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let kafka = Kafka::start_behind(folder.path(), port);
+    let (kafka, listener, settings) = behind(folder.path()).await;
     let cut_from = watch::Sender::new(usize::MAX);
     let cable = Arc::new(Cable { opened: AtomicUsize::new(0), cut_from });
     let (standing, broker) = (cable.clone(), kafka.brokers());
     tokio::spawn(async move { standing.stand(listener, broker).await });
-    let settings = Settings::at(&format!("127.0.0.1:{port}"));
     KafkaLog::create_topics(&settings).await.unwrap();
 
     let others = KafkaLog::open(settings.clone()).await.unwrap();

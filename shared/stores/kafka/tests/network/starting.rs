@@ -2,18 +2,16 @@
 
 use std::{
     collections::HashSet,
-    net::Ipv4Addr,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use questline_log_kafka::{KafkaLog, Settings};
+use questline_log_kafka::KafkaLog;
 use questline_stores::{
     Topic,
     contract::log::there_and_back,
     log::{Consumer, Log as _, LogError, Reader as _},
 };
-use questline_testing::Kafka;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{
@@ -22,6 +20,8 @@ use tokio::{
     },
     sync::watch,
 };
+
+use super::behind;
 
 /// The number of the request that asks for brokers and topics.
 const METADATA: [u8; 2] = [0, 3];
@@ -122,12 +122,9 @@ async fn serves(log: &KafkaLog, consumer: &mut dyn Consumer) -> Result<(), LogEr
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_knows_of_none_is_found_again() {
     let folder = tempfile::tempdir().unwrap();
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let kafka = Kafka::start_behind(folder.path(), port);
+    let (kafka, listener, settings) = behind(folder.path()).await;
     let (starting, watched) = watch::channel(false);
     tokio::spawn(stand(listener, kafka.brokers(), watched));
-    let settings = Settings::at(&format!("127.0.0.1:{port}"));
     KafkaLog::create_topics(&settings).await.unwrap();
     let log = KafkaLog::open(settings).await.unwrap();
     let mut consumer = log.join("group").unwrap();
